@@ -1,0 +1,1 @@
+"""What is said: messages, events, ledger forms, reasons, signatures. No state, no I/O."""
