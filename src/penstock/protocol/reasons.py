@@ -28,6 +28,7 @@ class Reason(IntEnum):
     SIGNER_UNKNOWN = auto()
     SESSION_REVOKED = auto()
     SESSION_EXPIRED = auto()
+    OWNER_ONLY = auto()
     SESSION_SCOPE_MISSING = auto()
     SESSION_SLOT_FORBIDDEN = auto()
     SESSION_MARKET_FORBIDDEN = auto()
@@ -56,7 +57,6 @@ class Reason(IntEnum):
     OUT_OF_RANGE = auto()
     AMOUNT_NOT_POSITIVE = auto()
     AMOUNT_ABOVE_WITHDRAWABLE = auto()
-    OWNER_ONLY = auto()
     SESSION_KEY_INVALID = auto()
     SESSION_TERMS_INVALID = auto()
     SESSION_LIMIT = auto()
@@ -87,7 +87,6 @@ class Cause(IntEnum):
     SELF_TRADE = auto()
     MAKER_MARGIN = auto()
     REDUCE_ONLY_SPENT = auto()
-    MAKER_FEE = auto()
     DEAD = auto()
 
 

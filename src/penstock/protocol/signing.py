@@ -1,5 +1,6 @@
 """Domain, signatures, envelopes, bundles; and `verify`, which runs before sequencing and knows no state."""
 
+from itertools import pairwise
 from typing import Final
 
 import sha3
@@ -110,9 +111,7 @@ def seal(separator: bytes, record: Record, signers: list[Signer], members: list[
     return pack_envelope(separator, encoded, signatures, [encode_record(m) for m in members or []])
 
 
-def seal_bundle(
-    separator: bytes, subaccount: int, deadline: int, members: list[Record], signer: Signer
-) -> bytes:
+def seal_bundle(separator: bytes, subaccount: int, deadline: int, members: list[Record], signer: Signer) -> bytes:
     """The envelope of an independent bundle of 1 to 64 records of one subaccount."""
     encoded = [encode_record(m) for m in members]
     root = bundle_root([keccak(m) for m in encoded])
@@ -147,7 +146,7 @@ def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Ver
     _check_signature_count(record, scheme, len(signatures))
     digest = digest_of(separator, record_hash)
     signers = tuple(recover(digest, signature) for signature in signatures)
-    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(signers)):
         raise Refusal(Reason.SIGNERS_NOT_ASCENDING)
     return Verified(record, record_hash, signers, _check_members(record, encoded_members))
 

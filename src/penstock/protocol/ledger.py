@@ -1,0 +1,171 @@
+"""Packed forms of leaves and ledger entries, as `schema/packed.txt` lists them."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.reasons import Reason, Refusal
+from penstock.protocol.words import keccak
+
+
+class Domains:
+    """The first byte of everything that is hashed."""
+
+    BUNDLE_LEAF: Final = b"\x00"
+    BUNDLE_NODE: Final = b"\x01"
+    TREE_NODE: Final = b"\x02"
+    ACCOUNT_LEAF: Final = b"\x03"
+    SLOT_LEAF: Final = b"\x04"
+    SESSION_LEAF: Final = b"\x05"
+    MARKET_LEAF: Final = b"\x06"
+    GLOBALS: Final = b"\x07"
+    SETTLEMENT_ROOT: Final = b"\x08"
+    LEDGER_ENTRY: Final = b"\x09"
+    STEP: Final = b"\x0a"
+    SEQUENCED: Final = b"\x0b"
+    ENGINE_ROOT: Final = b"\x0c"
+    DEPOSIT: Final = b"\x0d"
+    PARAMETERS: Final = b"\x0e"
+
+
+ACCOUNTS_DEPTH: Final = 12
+MARKETS_DEPTH: Final = 8
+SLOTS_DEPTH: Final = 6
+SESSIONS_DEPTH: Final = 3
+LIST_DEPTH: Final = 10
+
+
+class Form:
+    """A packed layout: fields `name uN|iN|bN` in order, big-endian, two's complement, whole bytes in all."""
+
+    def __init__(self, name: str, layout: str) -> None:
+        self.name = name
+        self.layout = layout
+        self.fields: list[tuple[str, str, int]] = []
+        for field in layout.split(", "):
+            field_name, width = field.split(" ")
+            self.fields.append((field_name, width[0], int(width[1:]) * (8 if width[0] == "b" else 1)))
+        self.bits = sum(bits for _, _, bits in self.fields)
+        if self.bits & 7:
+            raise ValueError(f"{name} is {self.bits} bits, not whole bytes")
+        self.length = self.bits >> 3
+
+    def pack(self, *values: int | bytes) -> bytes:
+        """The packed bytes. Raises ValueError naming the field that does not fit."""
+        packed = 0
+        for (name, sign, bits), value in zip(self.fields, values, strict=True):
+            if isinstance(value, bytes):
+                number = int.from_bytes(value, "big")
+                if len(value) << 3 != bits:
+                    raise ValueError(f"{self.name}.{name}: {len(value)} bytes, wants {bits >> 3}")
+            else:
+                number = value
+            low = -(1 << (bits - 1)) if sign == "i" else 0
+            if not low <= number < low + (1 << bits):
+                raise ValueError(f"{self.name}.{name}: {number} does not fit {sign}{bits}")
+            packed = (packed << bits) | (number & ((1 << bits) - 1))
+        return packed.to_bytes(self.length, "big")
+
+    def unpack(self, packed: bytes) -> dict[str, int | bytes]:
+        """Field values by name. Total on inputs of the right length; Refusal(RECORD_LENGTH_WRONG) otherwise."""
+        if len(packed) != self.length:
+            raise Refusal(Reason.RECORD_LENGTH_WRONG)
+        rest = int.from_bytes(packed, "big")
+        values: dict[str, int | bytes] = {}
+        for name, sign, bits in reversed(self.fields):
+            number = rest & ((1 << bits) - 1)
+            rest >>= bits
+            if sign == "b":
+                values[name] = number.to_bytes(bits >> 3, "big")
+            else:
+                values[name] = number - (1 << bits) if sign == "i" and number >> (bits - 1) else number
+        return dict(reversed(values.items()))
+
+
+ACCOUNT_LEAF: Final = Form(
+    "account_leaf",
+    "owner b20, flags u88, positions u8, cash i96, withdrawn u96, spare u64, slots_root b32, sessions_root b32",
+)
+POSITION: Final = Form("position", "market u24, size i56, entry i96, funding i80")
+SLOT_LEAF: Final = Form(
+    "slot_leaf",
+    "nonce u64, filled u48, price u40, priority_sequence u64, member u8, flags u32, order_hash b32",
+)
+SESSION_LEAF: Final = Form(
+    "session_leaf",
+    "key b20, expiry u40, slot_first u12, slot_last u12, scopes u32, underlyings u64, kinds u8, "
+    "from_sequence u64, revoked_at_sequence u64, spare u56",
+)
+MARKET_LEAF: Final = Form(
+    "market_leaf",
+    "index_price u40, mark_price u40, priced_at u64, rate_time i96, flags u16, funding_index i80, funded_at u64, "
+    "fees i96, spare u16, size_funding i160, entry_total i96, dust u96, shortfall u96, open_interest u56, spare2 u8, "
+    "parameters b32",
+)
+GLOBALS: Final = Form("globals", "deposited u96, withdrawn u96, spare u64, ruleset b32")
+LEAF_FORMS: Final = (ACCOUNT_LEAF, POSITION, SLOT_LEAF, SESSION_LEAF, MARKET_LEAF, GLOBALS)
+
+ENTRY_HEADER: Final = "kind u8, sequence u64, member u8, index u16, "
+ENTRY_FORMS: Final = {
+    number: Form(name, ENTRY_HEADER + layout)
+    for number, name, layout in (
+        (1, "deposit", "deposit u64, subaccount u24, owner b20, amount u96, l1_block u64"),
+        (2, "withdraw", "subaccount u24, slot u16, nonce u64, amount u96, order_hash b32"),
+        (
+            3,
+            "trade",
+            "market u24, price u40, size u48, maker u24, maker_slot u16, maker_fee i96, maker_scenario u8, "
+            "taker u24, taker_slot u16, taker_fee i96, taker_scenario u8, flags u8, maker_hash b32, taker_hash b32",
+        ),
+        (4, "price", "market u24, published_at u64, index_price u40, mark_price u40, signers u8"),
+        (5, "funding", "market u24, funded_at u64, funding_index i80"),
+        (6, "fee", "market u24, fees i96, dust u96"),
+        (7, "key", "subaccount u24, session u8, key b20, revoked u8, record_hash b32"),
+        (8, "liquidate", "subaccount u24, market u24, covered u96, booked u96"),
+    )
+}
+DEPOSIT, WITHDRAW, TRADE, PRICE, FUNDING, FEE, KEY, LIQUIDATE = ENTRY_FORMS
+
+
+class AccountWrite(Struct, frozen=True):
+    """A new version of an account leaf: what precedes the two roots, what follows, and the sub-leaves written."""
+
+    subaccount: int
+    head: bytes
+    positions: bytes
+    slots: tuple[tuple[int, bytes], ...] = ()
+    sessions: tuple[tuple[int, bytes], ...] = ()
+
+
+class Entry(Struct, frozen=True):
+    """One ledger entry and the leaf versions it leaves behind; hashing them is somebody else's time."""
+
+    packed: bytes
+    accounts: tuple[AccountWrite, ...] = ()
+    markets: tuple[tuple[int, bytes], ...] = ()
+    global_leaf: bytes | None = None
+    deposit_head: bytes | None = None
+
+    def hash(self) -> bytes:
+        """keccak(0x09 ‖ packed)."""
+        return keccak(Domains.LEDGER_ENTRY + self.packed)
+
+
+def decode_entry(packed: bytes) -> dict[str, int | bytes]:
+    """Field values of a ledger entry. Refusal(TYPE_UNKNOWN) for an unknown kind, RECORD_LENGTH_WRONG by length."""
+    form = ENTRY_FORMS.get(packed[0]) if packed else None
+    if form is None:
+        raise Refusal(Reason.TYPE_UNKNOWN)
+    return form.unpack(packed)
+
+
+def next_deposit_head(head: bytes, deposit: int, subaccount: int, owner: bytes, amount: int) -> bytes:
+    """The deposit chain's head after one deposit, as the Vault computes it."""
+    return keccak(
+        Domains.DEPOSIT
+        + head
+        + deposit.to_bytes(8, "big")
+        + subaccount.to_bytes(3, "big")
+        + owner
+        + amount.to_bytes(12, "big")
+    )

@@ -1,0 +1,102 @@
+"""Deciding the pokes nobody has discretion in: liquidate (first rung) and remove a dead order.
+
+First rung: cancel the subaccount's orders, then close through the book inside a band around the mark, one slice
+of one position a poke. What negative cash a closed account leaves is paid by the insurance fund; what the fund
+does not have is booked on the market, which then takes reduce-only orders only.
+"""
+
+from penstock.protocol.commands import BUY, SELL, Liquidate, RemoveDeadOrder
+from penstock.protocol.events import NO_SLOT, AllCancelled, Event, ShortfallCovered
+from penstock.protocol.quantities import CASH_BITS, PPM, div_ceil, div_floor, fits
+from penstock.protocol.reasons import Cause, Reason, Refusal
+from penstock.spec.margin import assess, requirement
+from penstock.spec.matching import Match, Moment, Taker, cancelled, match
+from penstock.spec.positions import Holding
+from penstock.spec.state import INSURANCE_FUND, Account, Market, is_dead, stamp
+
+SLICE_PPM = 200_000
+"""A position above the slice notional is closed by a fifth at a time."""
+
+
+def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
+    """Cancel, then close a slice. Refused unless equity is below maintenance margin on fresh prices."""
+    state = moment.state
+    account = state.accounts.get(command.subaccount)
+    if account is None or command.subaccount == INSURANCE_FUND:
+        raise Refusal(Reason.SUBACCOUNT_UNKNOWN)
+    if any(not state.markets[m].fresh(moment.time) for m in account.positions):
+        raise Refusal(Reason.PRICE_STALE)
+    risk = assess(state, account)
+    if risk.equity >= risk.maintenance:
+        raise Refusal(Reason.NOT_LIQUIDATABLE)
+    if not account.positions:
+        return [_shortfall(moment, command.subaccount, account, min(state.markets))]
+    events: list[Event] = []
+    if account.open_orders:
+        events.append(AllCancelled(command.subaccount, stamp(moment.sequence, moment.member)))
+    for market in _largest_first(moment, account):
+        walk = _close(moment, command.subaccount, account, market)
+        events += walk.events
+        left = walk.drafts[command.subaccount]
+        if not left.positions and left.cash < 0:
+            events.append(_shortfall(moment, command.subaccount, left, market.terms.market))
+        if walk.events:
+            break
+    if not events:
+        raise Refusal(Reason.LIQUIDITY_MISSING)
+    return events
+
+
+def decide_removal(moment: Moment, command: RemoveDeadOrder) -> list[Event]:
+    """Take an order out of the book that a mass cancel, a revocation or an expiry has killed."""
+    account = moment.state.accounts.get(command.subaccount)
+    if account is None:
+        raise Refusal(Reason.SUBACCOUNT_UNKNOWN)
+    order = account.orders.get(command.slot)
+    if order is None or not is_dead(account, order, moment.time):
+        raise Refusal(Reason.ORDER_NOT_DEAD)
+    return [cancelled(order, order.size, Cause.DEAD)]
+
+
+def _largest_first(moment: Moment, account: Account) -> list[Market]:
+    """The markets held, largest maintenance requirement first, then lowest id."""
+    markets = moment.state.markets
+
+    def weight(market: int) -> tuple[int, int]:
+        notional = abs(account.positions[market].size) * markets[market].mark_price
+        return -requirement(markets[market].terms, notional, initial=False), market
+
+    return [markets[m] for m in sorted(account.positions, key=weight)]
+
+
+def _close(moment: Moment, subaccount: int, account: Account, market: Market) -> Match:
+    """Match one slice of the position inside the band, as a taker without an order."""
+    terms, size = market.terms, account.positions[market.terms.market].size
+    side = SELL if size > 0 else BUY
+    slice_size = abs(size)
+    if slice_size * market.mark_price > terms.liquidation_slice:
+        fifth = div_ceil(slice_size * SLICE_PPM, PPM)
+        slice_size = min(slice_size, div_ceil(fifth, terms.lot) * terms.lot)
+    taker = Taker(
+        subaccount, terms.market, side, band_price(market, side), NO_SLOT, 0, side, True,
+        terms.liquidation_fee_ppm, bytes(32), liquidation=True,
+    )  # fmt: skip
+    return match(moment, taker, slice_size)
+
+
+def band_price(market: Market, side: int) -> int:
+    """The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark."""
+    band, tick = market.terms.liquidation_band_ppm, market.terms.tick
+    if side == BUY:
+        return div_floor(market.mark_price * (PPM + band), PPM * tick) * tick
+    return div_ceil(market.mark_price * (PPM - band), PPM * tick) * tick
+
+
+def _shortfall(moment: Moment, subaccount: int, left: Holding | Account, market: int) -> ShortfallCovered:
+    """Pay a closed account's negative cash from the fund; book the rest."""
+    missing = -left.cash
+    covered = min(missing, moment.state.accounts[INSURANCE_FUND].cash)
+    booked = missing - covered
+    if not fits(moment.state.markets[market].shortfall + booked, CASH_BITS):
+        raise Refusal(Reason.OUT_OF_RANGE)
+    return ShortfallCovered(moment.sequence, subaccount, market, covered, booked)

@@ -1,0 +1,180 @@
+"""Price, then time: one taker against a book, decided on drafts, nothing written."""
+
+from msgspec import Struct, field
+
+from penstock.protocol.commands import BUY
+from penstock.protocol.events import Event, OrderCancelled, Traded
+from penstock.protocol.quantities import (
+    CASH_BITS,
+    MAX_POSITIONS,
+    MAX_REMOVED_PER_SEQUENCE,
+    SIZE_FUNDING_BITS,
+    fits,
+)
+from penstock.protocol.reasons import Cause, Reason, Refusal
+from penstock.spec.margin import assess, grew_or_flipped, is_legal
+from penstock.spec.positions import Holding, draft_of, fee_of, fill, in_range, signed
+from penstock.spec.state import Account, Market, Order, State, is_dead
+
+
+class Moment(Struct):
+    """When and where a command executes; `removed` is shared by all members of one sequence."""
+
+    state: State
+    sequence: int
+    time: int
+    member: int = 0
+    removed: int = 0
+
+    def exhausted(self) -> bool:
+        """Whether this sequence has taken as many orders out of books as it may."""
+        return self.removed >= MAX_REMOVED_PER_SEQUENCE
+
+
+class Taker(Struct, frozen=True):
+    """What arrives at a book."""
+
+    subaccount: int
+    market: int
+    side: int
+    price: int
+    slot: int
+    nonce: int
+    flags: int
+    reduce_only: bool
+    fee_ppm: int
+    record_hash: bytes
+    liquidation: bool = False
+
+
+class Match(Struct):
+    """What a walk through the book would do: events, the taker's remainder, the drafts of all it touched."""
+
+    remaining: int
+    events: list[Event] = field(default_factory=list)
+    drafts: dict[int, Holding] = field(default_factory=dict)
+    spent: bool = False
+
+
+def crosses(side: int, limit: int, price: int) -> bool:
+    """Whether a taker of `side` with `limit` may trade at a resting `price`."""
+    return price <= limit if side == BUY else price >= limit
+
+
+def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None) -> Match:
+    """Walk the opposite side while it crosses. Dead, own and unaffordable orders met are cancelled and skipped.
+
+    `leaving` is the order this very command replaces: it is as good as gone.
+    """
+    state, market = moment.state, moment.state.markets[taker.market]
+    result = Match(size, drafts={taker.subaccount: draft_of(state.accounts[taker.subaccount])})
+    owner = state.accounts[taker.subaccount].owner
+    for order in market.book.best_first(1 - taker.side):
+        if result.remaining == 0 or moment.exhausted() or not crosses(taker.side, taker.price, order.price):
+            break
+        if order is leaving:
+            continue
+        if _is_spent(taker, result):
+            break
+        maker = state.accounts[order.subaccount]
+        moment.removed += 1
+        if is_dead(maker, order, moment.time):
+            result.events.append(cancelled(order, order.size, Cause.DEAD))
+        elif maker.owner == owner:
+            result.events.append(cancelled(order, order.size, Cause.SELF_TRADE))
+        else:
+            _meet(moment, market, taker, order, maker, result)
+    result.spent = result.remaining > 0 and _is_spent(taker, result)
+    return result
+
+
+def _is_spent(taker: Taker, result: Match) -> bool:
+    """Whether a reduce-only taker has nothing left to reduce."""
+    return taker.reduce_only and _reducible(result.drafts[taker.subaccount], taker.market, taker.side) == 0
+
+
+def cancelled(order: Order, size: int, cause: Cause) -> OrderCancelled:
+    """The event that takes a resting order out of its book."""
+    return OrderCancelled(order.subaccount, order.slot, order.nonce, order.market, order.side, order.price, size, cause)
+
+
+def _reducible(holding: Holding, market: int, side: int) -> int:
+    """How many size units an order of `side` could still close."""
+    position = holding.positions.get(market)
+    return max(0, -position.size if side == BUY else position.size) if position else 0
+
+
+def _meet(moment: Moment, market: Market, taker: Taker, order: Order, maker: Account, result: Match) -> None:
+    """Fill against one live order of somebody else, or cancel it if its owner cannot afford the fill."""
+    drafts = result.drafts
+    taking = drafts[taker.subaccount]
+    making = drafts.get(order.subaccount) or draft_of(maker)
+    size = min(result.remaining, order.size)
+    if taker.reduce_only:
+        size = min(size, _reducible(taking, taker.market, taker.side))
+    clamped = size
+    if order.reduce_only:
+        clamped = min(size, _reducible(making, taker.market, order.side))
+        if clamped == 0:
+            result.events.append(cancelled(order, order.size, Cause.REDUCE_ONLY_SPENT))
+            return
+    notional = clamped * order.price
+    maker_fee = fee_of(notional, market.terms.maker_fee_ppm)
+    after = _affordable(moment.state, market, order, making, clamped, maker_fee)
+    if after is None:
+        result.events.append(cancelled(order, order.size, Cause.MAKER_MARGIN))
+        return
+    drafts[order.subaccount] = after
+    taker_fee = fee_of(notional, taker.fee_ppm)
+    change = signed(taker.side, clamped)
+    if taker.liquidation:
+        taker_fee = _bearable_fee(moment.state, taking, taker, change, order.price, taker_fee)
+    fill(taking, taker.market, change, order.price, taker_fee, market.funding_index)
+    if not in_range(taking, taker.market) or not _sums_in_range(market, notional, maker_fee + taker_fee):
+        raise Refusal(Reason.OUT_OF_RANGE)
+    result.remaining -= clamped
+    result.events.append(
+        Traded(
+            moment.sequence, moment.member, taker.market, order.price, clamped, taker.side,
+            order.subaccount, order.slot, order.nonce, maker_fee,
+            taker.subaccount, taker.slot, taker.nonce, taker.price, taker.flags, taker_fee,
+            taker.liquidation, order.record_hash, taker.record_hash,
+        )
+    )  # fmt: skip
+    if clamped < size:
+        # The rest of a clamped reduce-only maker order can never fill: it leaves the book at once.
+        result.events.append(cancelled(order, order.size - clamped, Cause.REDUCE_ONLY_SPENT))
+
+
+def _affordable(state: State, market: Market, order: Order, making: Holding, size: int, fee: int) -> Holding | None:
+    """The maker's holding after the fill, or None if that would be illegal, too wide, or a 33rd position."""
+    market_id = market.terms.market
+    before = assess(state, making)
+    position = making.positions.get(market_id)
+    size_before = position.size if position else 0
+    if position is None and len(making.positions) >= MAX_POSITIONS:
+        return None
+    after = draft_of(making)
+    change = signed(order.side, size)
+    fill(after, market_id, change, order.price, fee, market.funding_index)
+    grew = grew_or_flipped(size_before, size_before + change)
+    if not in_range(after, market_id) or not is_legal(before, assess(state, after), grew=grew):
+        return None
+    return after
+
+
+def _bearable_fee(state: State, taking: Holding, taker: Taker, change: int, price: int, fee: int) -> int:
+    """A liquidation fee takes at most the equity that is left after the fill."""
+    trial = draft_of(taking)
+    fill(trial, taker.market, change, price, 0, state.markets[taker.market].funding_index)
+    return min(fee, max(0, assess(state, trial).equity))
+
+
+def _sums_in_range(market: Market, notional: int, fees: int) -> bool:
+    """Whether the market's running sums keep their widths whatever this fill does to them."""
+    margin = max(abs(market.funding_index), 1) << 56
+    return (
+        fits(market.fees + fees, CASH_BITS)
+        and fits(abs(market.entry_total) + 2 * notional, CASH_BITS)
+        and fits(abs(market.size_funding) + margin, SIZE_FUNDING_BITS)
+    )

@@ -1,0 +1,180 @@
+"""A small venue for tests of the spec: roles with keys, a clock, and commands in one line each."""
+
+from collections.abc import Sequence
+
+from penstock.protocol.commands import (
+    ALL_SCOPES,
+    BUY,
+    GOOD_TIL_CANCELLED,
+    SELL,
+    AccrueFunding,
+    CancelAll,
+    CancelOrder,
+    CreditDeposit,
+    GrantSession,
+    Liquidate,
+    PlaceOrder,
+    PublishPrice,
+    Record,
+    RemoveDeadOrder,
+    RevokeSession,
+    SweepFees,
+    Withdraw,
+)
+from penstock.protocol.events import Event, Refused, SlotGuarded
+from penstock.protocol.ledger import Entry
+from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
+from penstock.protocol.reasons import Reason
+from penstock.protocol.signing import Member, Verified, bundle_root, hash_record
+from penstock.protocol.terms import Genesis, MarketTerms, default_markets
+from penstock.spec.state import State
+from penstock.spec.transition import Applied, apply
+
+START = 1_700_000_000 * MICRO
+ORACLES = tuple(bytes([0xA0 + i]) * 20 for i in range(3))
+VAULT = b"\x77" * 20
+SESSION_KEY = b"\x5e" * 20
+STRANGER = b"\x66" * 20
+
+
+def owner_of(subaccount: int) -> bytes:
+    """The owner address a test subaccount is opened for."""
+    return bytes([0x10 + subaccount]) * 20
+
+
+class World:
+    """A spec state with a sequence, a clock and a nonce source. Every call returns the command's events."""
+
+    def __init__(self, markets: Sequence[MarketTerms] | None = None, traders: int = 3, cash: int = 10_000 * MICRO):
+        self.genesis = Genesis(31337, VAULT, tuple(markets or default_markets()), ORACLES, 2)
+        self.state = State.from_genesis(self.genesis)
+        self.sequence = 0
+        self.time = START
+        self.nonce = START
+        self.entries: list[Entry] = []
+        self.events: list[Event] = []
+        for subaccount in range(1, traders + 1):
+            self.deposit(subaccount, cash)
+
+    def send(self, *records: Record, signers: tuple[bytes, ...] = (), bundle_deadline: int = NO_DEADLINE) -> list[Event]:
+        """Sequence one record, or several as a bundle, as already verified."""
+        members = [Member(r, hash_record(r)) for r in records]
+        message = Verified(members[0].record, members[0].record_hash, signers)
+        if len(members) > 1:
+            from penstock.protocol.commands import INDEPENDENT, Bundle
+
+            bundle = Bundle(
+                bundle_root([m.record_hash for m in members]),
+                len(members),
+                INDEPENDENT,
+                records[0].subaccount,  # type: ignore[union-attr]
+                bundle_deadline,
+            )
+            message = Verified(bundle, hash_record(bundle), signers, tuple(members))
+        return self.apply(message).events
+
+    def apply(self, message: Verified) -> Applied:
+        """Apply a verified message at the next sequence, one millisecond later."""
+        self.sequence += 1
+        self.time += 1_000
+        applied = apply(self.state, self.sequence, self.time, message)
+        self.entries += applied.entries
+        self.events += applied.events
+        return applied
+
+    def next_nonce(self) -> int:
+        """A nonce no slot has seen."""
+        self.nonce += 1
+        return self.nonce
+
+    def deposit(self, subaccount: int, amount: int, **changes: object) -> list[Event]:
+        """Credit the Vault's next deposit."""
+        record = CreditDeposit(self.state.deposits, subaccount, owner_of(subaccount), amount, 1)
+        return self.send(changed(record, changes))
+
+    def order(self, subaccount: int, side: int, price: int, size: int, slot: int = 16, **changes: object) -> PlaceOrder:
+        """A good-til-cancelled order of the subaccount, not sent."""
+        record = PlaceOrder(
+            subaccount, slot, self.next_nonce(), NO_DEADLINE, 0, side, price, size, ANY_FILL, GOOD_TIL_CANCELLED,
+            False, False, 1_000,
+        )  # fmt: skip
+        return changed(record, changes)
+
+    def buy(self, subaccount: int, price: int, size: int, slot: int = 16, **changes: object) -> list[Event]:
+        """Send a buy signed by the owner."""
+        return self.send(self.order(subaccount, BUY, price, size, slot, **changes), signers=(owner_of(subaccount),))
+
+    def sell(self, subaccount: int, price: int, size: int, slot: int = 16, **changes: object) -> list[Event]:
+        """Send a sell signed by the owner."""
+        return self.send(self.order(subaccount, SELL, price, size, slot, **changes), signers=(owner_of(subaccount),))
+
+    def cancel(self, subaccount: int, slot: int = 16, **changes: object) -> list[Event]:
+        """Cancel one order."""
+        record = CancelOrder(subaccount, slot, self.next_nonce(), NO_DEADLINE)
+        return self.send(changed(record, changes), signers=(owner_of(subaccount),))
+
+    def cancel_all(self, subaccount: int, slot: int = 0) -> list[Event]:
+        """Cancel all orders."""
+        record = CancelAll(subaccount, slot, self.next_nonce(), NO_DEADLINE)
+        return self.send(record, signers=(owner_of(subaccount),))
+
+    def withdraw(self, subaccount: int, amount: int, **changes: object) -> list[Event]:
+        """Withdraw cash."""
+        record = Withdraw(subaccount, 1, self.next_nonce(), NO_DEADLINE, amount)
+        return self.send(changed(record, changes), signers=(owner_of(subaccount),))
+
+    def grant(self, subaccount: int, key: bytes = SESSION_KEY, **changes: object) -> list[Event]:
+        """Grant a session with everything allowed but slots 0–15."""
+        expiry = self.time // MICRO + 3600
+        record = GrantSession(subaccount, 2, self.next_nonce(), NO_DEADLINE, key, expiry, 16, 4095, ALL_SCOPES, 3, 1)
+        return self.send(changed(record, changes), signers=(owner_of(subaccount),))
+
+    def revoke(self, subaccount: int, key: bytes = SESSION_KEY, **changes: object) -> list[Event]:
+        """Revoke a session."""
+        record = RevokeSession(subaccount, 2, self.next_nonce(), NO_DEADLINE, key)
+        return self.send(changed(record, changes), signers=(owner_of(subaccount),))
+
+    def price(self, index: int, mark: int | None = None, market: int = 0, **changes: object) -> list[Event]:
+        """Publish a price signed by two oracles."""
+        record = PublishPrice(market, self.time + 1, index, index if mark is None else mark)
+        signers = changes.pop("signers", ORACLES[:2])
+        return self.send(changed(record, changes), signers=signers)  # type: ignore[arg-type]
+
+    def walk_price(self, price: int, market: int = 0) -> None:
+        """Move the price in capped steps."""
+        while (now := self.state.markets[market].mark_price) != price:
+            step = max(1, now // 100)
+            self.price(min(price, now + step) if price > now else max(price, now - step), market=market)
+
+    def liquidate(self, subaccount: int) -> list[Event]:
+        """Poke a liquidation."""
+        return self.send(Liquidate(subaccount))
+
+    def accrue(self, market: int = 0) -> list[Event]:
+        """Poke funding."""
+        return self.send(AccrueFunding(market))
+
+    def sweep(self, market: int = 0) -> list[Event]:
+        """Poke fees."""
+        return self.send(SweepFees(market))
+
+    def remove(self, subaccount: int, slot: int) -> list[Event]:
+        """Poke a dead order."""
+        return self.send(RemoveDeadOrder(subaccount, slot))
+
+
+def changed(record: Record, changes: dict[str, object]) -> Record:  # type: ignore[type-var]
+    """The record with some fields replaced."""
+    from msgspec.structs import replace
+
+    return replace(record, **changes)
+
+
+def reasons(events: Sequence[Event]) -> list[Reason]:
+    """The reasons of the refusals among events."""
+    return [e.reason for e in events if isinstance(e, Refused)]
+
+
+def without_guards(events: Sequence[Event]) -> list[Event]:
+    """Events less the slot guards, which every authenticated command begins with."""
+    return [e for e in events if not isinstance(e, SlotGuarded)]
