@@ -72,6 +72,16 @@ class SettlementTree:
             + FORCED_HEAD
         )
 
+    def copy(self) -> "SettlementTree":
+        """An independent tree at the same root."""
+        twin = object.__new__(SettlementTree)
+        twin._accounts, twin._markets = self._accounts.copy(), self._markets.copy()
+        twin._slots = {subaccount: tree.copy() for subaccount, tree in self._slots.items()}
+        twin._sessions = {subaccount: tree.copy() for subaccount, tree in self._sessions.items()}
+        twin._leaves = dict(self._leaves)
+        twin._globals, twin._deposit_head = self._globals, self._deposit_head
+        return twin
+
     def prove(self, subaccount: int) -> AccountProof:
         """Open an account leaf. Raises KeyError for a subaccount that was never credited."""
         return AccountProof(

@@ -1,0 +1,38 @@
+# Everything runs from the checkout: uv in .tools, Python packages in .venv, npm packages in node_modules.
+# `make demo SECONDS=60 REPORT=report.json PACE=2 LEVELS=20 PORT=8080` hands on only what is given.
+
+PYTHON := .venv/bin/python
+DEMO_FLAGS = $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(REPORT),--report "$(REPORT)") $(if $(PACE),--pace "$(PACE)") \
+	$(if $(LEVELS),--levels "$(LEVELS)") $(if $(PORT),--port "$(PORT)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test bench demo sim screenshots
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: ## bring the environment up to date; silent when nothing changed
+	@sh scripts/setup
+
+check: setup ## format, lint, types, layers, tidy: under two minutes
+	@$(PYTHON) -m ruff format --check --quiet .
+	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports --no-logo
+	@exec $(PYTHON) -m pytest tests/tidy
+
+test: setup ## everything; ARGS="-k receipts" narrows it
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+# `exec` leaves no shell between make and Python, so Ctrl-C and SIGTERM reach the node itself.
+demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REPORT= PACE= LEVELS= PORT=
+	@exec .venv/bin/penstock demo $(DEMO_FLAGS)
+
+screenshots: setup ## pictures of the page into ./screenshots (wants chromium)
+	@exec $(PYTHON) -m pytest tests/console -m needs_browser --screenshots screenshots
+
+bench: ## not built yet
+	@echo "make bench: not built yet; the benchmarks come with the native core" >&2; exit 1
+
+sim: ## not built yet
+	@echo "make sim: not built yet; the fault simulator comes with the native core" >&2; exit 1

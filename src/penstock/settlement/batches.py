@@ -1,0 +1,84 @@
+"""Batches on chain: what the operator commits, and which of it is final."""
+
+from typing import Final
+
+import msgspec
+
+from penstock.protocol.words import keccak
+from penstock.settlement.chain import Receipt
+from penstock.settlement.contract import Contract, encode_values
+
+_LAYOUT: Final = (
+    "(uint64,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint64,uint64,uint32,uint64,uint64,bytes32,uint64)"
+)
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """A span of the sequence and the roots after it, field for field as the contract has it.
+
+    `first_sequence` to `last_sequence` inclusive; `entries` ledger entries; `time` is venue microseconds;
+    `deposits` were consumed so far, up to `deposit_head`, as read at `l1_block`; `availability` commits to the
+    published bytes. A batch without entries leaves the settlement root as it was.
+    """
+
+    number: int
+    previous_root: bytes
+    settlement_root: bytes
+    engine_root: bytes
+    ledger_root: bytes
+    sequence_root: bytes
+    availability: bytes
+    first_sequence: int
+    last_sequence: int
+    entries: int
+    time: int
+    deposits: int
+    deposit_head: bytes
+    l1_block: int
+
+
+def batch_hash(batch: Batch) -> bytes:
+    """What the contract keeps of the batch, 32 bytes."""
+    return keccak(encode_values([_LAYOUT], [batch]))
+
+
+def commit(settlement: Contract, batch: Batch, operator: bytes) -> Receipt:
+    """Commit the next batch. Raises ChainError with the contract's reason."""
+    return settlement.send("commit_batch", batch, sender=operator)
+
+
+def committed(settlement: Contract, since_block: int = 0, to_block: int | None = None) -> list[Batch]:
+    """The batches committed in these L1 blocks, both ends included, in order."""
+    return [Batch(*event.fields["batch"]) for event in settlement.events("BatchCommitted", since_block, to_block)]
+
+
+def batch_count(settlement: Contract) -> int:
+    """Number of the last batch; zero when only the genesis root is committed."""
+    return int(settlement.call("batch_count"))
+
+
+def last_sequence(settlement: Contract) -> int:
+    """The last sequence number that a batch covers; zero before the first."""
+    return int(settlement.call("last_sequence"))
+
+
+def root_at(settlement: Contract, number: int) -> bytes:
+    """Settlement root after the batch; number 0 is genesis. Raises ChainError for a batch not committed."""
+    root: bytes = settlement.call("root_at", number)
+    return root
+
+
+def is_final(settlement: Contract, number: int) -> bool:
+    """Whether the batch is committed and its window has passed, by the newest block's time."""
+    return bool(settlement.call("is_final", number))
+
+
+def final_number(settlement: Contract) -> int:
+    """Number of the newest final batch; zero while only genesis is final."""
+    return int(settlement.call("final_number"))
+
+
+def final_root(settlement: Contract) -> bytes:
+    """Settlement root of the newest final batch."""
+    root: bytes = settlement.call("final_root")
+    return root

@@ -1,0 +1,93 @@
+"""Put the contracts on a chain. Who is who is fixed before the first transaction."""
+
+import msgspec
+
+from penstock.protocol.words import keccak
+from penstock.settlement.chain import Chain, ChainError
+from penstock.settlement.contract import Contract, deploy_contract
+from penstock.settlement.contracts import Library
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """The three contracts, who operates them, and the L1 block after which their events begin."""
+
+    token: Contract
+    vault: Contract
+    settlement: Contract
+    operator: bytes
+    block: int
+
+
+def vault_address(chain: Chain, operator: bytes) -> bytes:
+    """The address the vault will have if `deploy` is the operator's next act, 20 bytes.
+
+    It enters the EIP-712 domain, so whatever hashes the domain can be built before the contracts exist.
+    """
+    return created_address(operator, chain.nonce(operator) + 1)
+
+
+def deploy(
+    chain: Chain,
+    library: Library,
+    *,
+    operator: bytes,
+    finality_window: int,
+    minimum_bond: int,
+    genesis_root: bytes,
+    ruleset: bytes,
+    dev: bool,
+    token: bytes | None = None,
+) -> Deployment:
+    """Deploy settlement and vault from the operator's account and post the minimum bond.
+
+    `finality_window` in seconds, `minimum_bond` in wei. With `dev` any window goes, and without a `token` a
+    development token is deployed. Raises ValueError for a production deployment without a token, ChainError when
+    a contract refuses its terms.
+    """
+    if token is None and not dev:
+        raise ValueError("a production deployment names its token")
+    block, nonce = chain.block().number, chain.nonce(operator)
+    promised_vault, own_token = created_address(operator, nonce + 1), created_address(operator, nonce + 2)
+    settlement = deploy_contract(
+        chain,
+        library.artifact("DevSettlement" if dev else "Settlement"),
+        operator, promised_vault, finality_window, minimum_bond, genesis_root, ruleset,
+        sender=operator,
+    )  # fmt: skip
+    vault = deploy_contract(chain, library.artifact("Vault"), token or own_token, settlement.address, sender=operator)
+    artifact = library.artifact("DevToken")
+    collateral = Contract(chain, token, artifact) if token else deploy_contract(chain, artifact, sender=operator)
+    if vault.address != promised_vault or collateral.address != (token or own_token):
+        raise ChainError("the operator's account sent something else while deploying")
+    if minimum_bond:
+        settlement.send("post_bond", sender=operator, value=minimum_bond)
+    return Deployment(collateral, vault, settlement, operator, block)
+
+
+def attach(
+    chain: Chain, library: Library, *, token: bytes, vault: bytes, settlement: bytes, block: int = 0
+) -> Deployment:
+    """Contracts already on the chain. Raises ChainError when the three do not belong together."""
+    deployed = Deployment(
+        Contract(chain, token, library.artifact("DevToken")),
+        Contract(chain, vault, library.artifact("Vault")),
+        Contract(chain, settlement, library.artifact("Settlement")),
+        b"",
+        block,
+    )
+    if deployed.settlement.call("vault") != vault or deployed.vault.call("TOKEN") != token:
+        raise ChainError("these contracts do not belong together")
+    return msgspec.structs.replace(deployed, operator=deployed.settlement.call("operator"))
+
+
+def created_address(sender: bytes, nonce: int) -> bytes:
+    """The address of the contract that the account's transaction `nonce` creates: keccak(rlp([sender, nonce]))."""
+    if nonce == 0:
+        number = b"\x80"
+    elif nonce < 0x80:
+        number = bytes([nonce])
+    else:
+        digits = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+        number = bytes([0x80 + len(digits)]) + digits
+    fields = bytes([0x80 + len(sender)]) + sender + number
+    return keccak(bytes([0xC0 + len(fields)]) + fields)[12:]

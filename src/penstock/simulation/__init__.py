@@ -1,0 +1,1 @@
+"""Recorded markets and simulated worlds, played through the public gateway like any participant would."""

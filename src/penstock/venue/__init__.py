@@ -1,0 +1,1 @@
+"""Who runs it: clock, journal, sequencer, market data, gateway, keepers, and the node that wires them."""

@@ -1,0 +1,277 @@
+"""Batches: what the engine did since the last one, rooted off the hot path, published, and committed on chain."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.ledger import LIST_DEPTH, Domains, Entry
+from penstock.protocol.words import keccak
+from penstock.settlement.batches import Batch, batch_count, commit, is_final, last_sequence, root_at
+from penstock.settlement.chain import ChainError, Receipt
+from penstock.settlement.deployment import Deployment
+from penstock.settlement.exits import Claim
+from penstock.spec.merkle import list_root
+from penstock.spec.settlement_tree import SettlementTree
+from penstock.spec.state import State
+
+MAX_PER_BATCH: Final = 1 << (2 * LIST_DEPTH)
+
+
+class Mark(Struct, frozen=True):
+    """The engine at one sequence: its root and the L1 heads it has consumed."""
+
+    sequence: int
+    engine_root: bytes
+    deposits: int
+    deposit_head: bytes
+
+
+class PostedBatch(Struct):
+    """A batch on chain; `gas` as the receipt has it."""
+
+    batch: Batch
+    transaction: bytes
+    block: int
+    gas: int
+    final: bool = False
+
+
+class _Step(Struct, frozen=True):
+    """One durable command as the batch needs it."""
+
+    sequence: int
+    time: int
+    record_hash: bytes
+    entries: tuple[Entry, ...]
+
+
+class _Prepared(Struct, frozen=True):
+    """A batch whose roots are computed and whose bytes are published, waiting for the chain."""
+
+    batch: Batch
+    path: Path
+
+
+class Batcher:
+    """Cuts, roots, publishes and commits batches.
+
+    `mark` returns the engine's present mark; `durable` waits until a sequence is on disk. The tree stands at
+    the newest cut batch, which is what `claim` proves against. A commit that fails is tried again with the
+    next `post`: the batch is kept, nothing is cut before it is on chain.
+    """
+
+    def __init__(
+        self,
+        genesis_state: State,
+        deployment: Deployment,
+        folder: Path,
+        mark: Callable[[], Mark],
+        durable: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self.posted: list[PostedBatch] = []
+        self.on_change: list[Callable[[PostedBatch], None]] = []
+        self.entries = 0
+        self.read_block = deployment.block
+        self.chain_time: Callable[[], int] | None = None
+        self._tree = SettlementTree(genesis_state)
+        self._root = self._tree.root()
+        self._deployment = deployment
+        self._folder = folder
+        self._mark = mark
+        self._durable = durable
+        self._pending: list[_Step] = []
+        self._prepared: _Prepared | None = None
+        self._last_sequence = 0
+        self._last_number = 0
+        self._posting = asyncio.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def observe(self, sequence: int, time: int, record_hash: bytes, entries: list[Entry]) -> None:
+        """Take note of a durable command, in order."""
+        self._pending.append(_Step(sequence, time, record_hash, tuple(entries)))
+        self.entries += len(entries)
+
+    @property
+    def settlement_root(self) -> bytes:
+        """The root after the newest cut batch."""
+        return self._root
+
+    async def resume(self) -> None:
+        """After the journal was replayed into `observe`: stand where the chain stands, checked by root.
+
+        Raises ValueError when the journal is shorter than the chain or leads to another root.
+        """
+        settlement = self._deployment.settlement
+        self._last_number = await asyncio.to_thread(batch_count, settlement)
+        self._last_sequence = await asyncio.to_thread(last_sequence, settlement)
+        committed_root = await asyncio.to_thread(root_at, settlement, self._last_number)
+        covered = [step for step in self._pending if step.sequence <= self._last_sequence]
+        if self._last_sequence and (not covered or covered[-1].sequence != self._last_sequence):
+            raise ValueError(f"the chain has batches up to sequence {self._last_sequence}, the journal ends before")
+        self._pending = self._pending[len(covered) :]
+        self._root = await asyncio.to_thread(_advance_all, self._tree, covered)
+        if self._root != committed_root:
+            raise ValueError(
+                f"batch {self._last_number} on chain has settlement root 0x{committed_root.hex()}, "
+                f"the journal leads to 0x{self._root.hex()}"
+            )
+
+    async def post(self) -> PostedBatch | None:
+        """Cut everything up to now and commit it; None when nothing is new. Raises ChainError when L1 refuses."""
+        async with self._posting:
+            if self._prepared is None:
+                await self._cut()
+            if self._prepared is None:
+                return None
+            return await self._commit(self._prepared)
+
+    async def post_all(self) -> None:
+        """Post until nothing is pending."""
+        while self._prepared or self._pending:
+            await self.post()
+
+    async def refresh_finality(self) -> None:
+        """Ask the chain which posted batches have become final."""
+        async with self._posting:
+            for posted in self.posted:
+                if posted.final:
+                    continue
+                if not await asyncio.to_thread(is_final, self._deployment.settlement, posted.batch.number):
+                    break
+                posted.final = True
+                self._tell(posted)
+
+    async def claim(self, subaccount: int) -> Claim:
+        """The proof of an account leaf under the newest posted batch. Raises KeyError for an unknown subaccount."""
+        async with self._posting:
+            proof = self._tree.prove(subaccount)
+            return Claim(
+                subaccount, proof.leaf, tuple(proof.siblings), proof.markets_root, proof.globals_hash,
+                proof.deposit_head, proof.forced_head, self._last_number,
+            )  # fmt: skip
+
+    async def root_now(self) -> bytes:
+        """The settlement root after every durable command, whether cut into a batch or not."""
+        async with self._posting:
+            if self._prepared is not None or not any(step.entries for step in self._pending):
+                return self._root
+            twin = self._tree.copy()
+            steps = list(self._pending)
+        return await asyncio.to_thread(_advance_all, twin, steps)
+
+    async def _cut(self) -> None:
+        mark = self._mark()
+        if mark.sequence <= self._last_sequence:
+            return
+        await self._durable(mark.sequence)
+        steps = [step for step in self._pending if step.sequence <= mark.sequence]
+        if not steps or steps[-1].sequence != mark.sequence:
+            return  # the commands up to the mark are durable but not all observed yet: the next cut has them
+        if max(len(steps), sum(len(step.entries) for step in steps)) > MAX_PER_BATCH:
+            raise ValueError(f"a batch holds at most {MAX_PER_BATCH:,} commands and entries: post more often")
+        self._pending = self._pending[len(steps) :]
+        self._prepared = await asyncio.to_thread(self._prepare, mark, steps)
+
+    def _prepare(self, mark: Mark, steps: list[_Step]) -> _Prepared:
+        """Roots and published bytes of a batch; runs beside the event loop."""
+        previous, leaves = self._root, []
+        for step in steps:
+            for entry in step.entries:
+                self._root = self._tree.advance(entry)
+                leaves.append(keccak(Domains.STEP + entry.hash() + self._root))
+        sequenced = [
+            keccak(Domains.SEQUENCED + s.sequence.to_bytes(8, "big") + s.time.to_bytes(8, "big") + s.record_hash)
+            for s in steps
+        ]
+        published = _published(steps)
+        self._last_number += 1
+        path = self._folder / f"{self._last_number:08d}.batch"
+        _write_durably(path, published)
+        batch = Batch(
+            self._last_number, previous, self._root, mark.engine_root, list_root(leaves, LIST_DEPTH),
+            list_root(sequenced, LIST_DEPTH), keccak(published), self._last_sequence + 1, mark.sequence,
+            len(leaves), steps[-1].time, mark.deposits, mark.deposit_head, self.read_block,
+        )  # fmt: skip
+        self._last_sequence = mark.sequence
+        return _Prepared(batch, path)
+
+    async def _commit(self, prepared: _Prepared) -> PostedBatch:
+        receipt = await asyncio.to_thread(self._commit_on_chain, prepared.batch)
+        self._prepared = None
+        posted = PostedBatch(prepared.batch, receipt.transaction, receipt.block, receipt.gas_used)
+        self.posted.append(posted)
+        self._tell(posted)
+        return posted
+
+    def _commit_on_chain(self, batch: Batch) -> Receipt:
+        chain = self._deployment.settlement.chain
+        if self.chain_time is not None:
+            wanted = self.chain_time()
+            if wanted > chain.block().time:
+                chain.set_next_time(wanted)
+        return commit(self._deployment.settlement, batch, self._deployment.operator)
+
+    def _tell(self, posted: PostedBatch) -> None:
+        for listener in self.on_change:
+            listener(posted)
+
+
+def _advance_all(tree: SettlementTree, steps: list[_Step]) -> bytes:
+    root = tree.root()
+    for step in steps:
+        for entry in step.entries:
+            root = tree.advance(entry)
+    return root
+
+
+def _published(steps: list[_Step]) -> bytes:
+    """The batch's bytes: a count, then per command sequence, time, hash and its packed entries with their lengths."""
+    parts = [len(steps).to_bytes(4, "big")]
+    for step in steps:
+        parts += [step.sequence.to_bytes(8, "big"), step.time.to_bytes(8, "big"), step.record_hash]
+        parts.append(len(step.entries).to_bytes(2, "big"))
+        for entry in step.entries:
+            parts += [len(entry.packed).to_bytes(1, "big"), entry.packed]
+    return b"".join(parts)
+
+
+def _write_durably(path: Path, payload: bytes) -> None:
+    """Write a file so that it is wholly there or not at all."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+async def post_every(batcher: Batcher, seconds: float, report: Callable[[str], None]) -> None:
+    """Post a batch every `seconds`, until cancelled; a refusal of the chain is reported and tried again."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await batcher.post()
+            await batcher.refresh_finality()
+        except ChainError as error:
+            report(f"batch not committed, will try again: {error.reason}")
+
+
+def describe(posted: PostedBatch) -> dict[str, int | str]:
+    """A posted batch as the gateway's `penstock/get_batches` gives it."""
+    batch = posted.batch
+    return {
+        "number": batch.number,
+        "first_sequence": batch.first_sequence,
+        "last_sequence": batch.last_sequence,
+        "entries": batch.entries,
+        "settlement_root": "0x" + batch.settlement_root.hex(),
+        "engine_root": "0x" + batch.engine_root.hex(),
+        "transaction": "0x" + posted.transaction.hex(),
+        "block": posted.block,
+        "gas": posted.gas,
+        "status": "final" if posted.final else "posted",
+    }

@@ -1,0 +1,56 @@
+"""Reading L1: deposits become commands, once each, in the Vault's order, only when their block is final enough."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from penstock.protocol.commands import CreditDeposit
+from penstock.protocol.reasons import Reason
+from penstock.settlement.chain import ChainError
+from penstock.settlement.deployment import Deployment
+from penstock.settlement.vault import Deposit, deposits
+
+Submit = Callable[[CreditDeposit], Awaitable[Reason | None]]
+
+
+class DepositWatcher:
+    """Polls the Vault for deposits with `finality_blocks` confirmations and submits them.
+
+    `submit` returns the engine's reason, None when credited. A deposit the engine has already credited (after a
+    restart) is passed over; any other refusal stops the watcher, because the order of deposits is fixed.
+    """
+
+    def __init__(self, deployment: Deployment, submit: Submit, finality_blocks: int = 1) -> None:
+        self.read_block = deployment.block
+        self.credited = 0
+        self._deployment = deployment
+        self._submit = submit
+        self._finality_blocks = finality_blocks
+
+    async def poll(self) -> int:
+        """Credit what is new; how many deposits that were. Raises ChainError, or ValueError for a refused deposit."""
+        found, until = await asyncio.to_thread(self._read)
+        for deposit in found:
+            reason = await self._submit(
+                CreditDeposit(deposit.deposit, deposit.subaccount, deposit.owner, deposit.amount, deposit.l1_block)
+            )
+            if reason not in (None, Reason.DEPOSIT_ALREADY_CREDITED):
+                raise ValueError(f"deposit {deposit.deposit} of L1 was refused: {reason.name}")
+            self.credited += reason is None
+        self.read_block = until
+        return len(found)
+
+    async def run(self, seconds: float, report: Callable[[str], None]) -> None:
+        """Poll every `seconds`, until cancelled; a chain that does not answer is reported and asked again."""
+        while True:
+            try:
+                await self.poll()
+            except ChainError as error:
+                report(f"L1 not read, will try again: {error.reason}")
+            await asyncio.sleep(seconds)
+
+    def _read(self) -> tuple[list[Deposit], int]:
+        head = self._deployment.vault.chain.block().number
+        until = head - self._finality_blocks + 1
+        if until <= self.read_block:
+            return [], self.read_block
+        return deposits(self._deployment.vault, self.read_block + 1, until), until

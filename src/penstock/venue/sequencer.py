@@ -1,0 +1,356 @@
+"""One order for everything. The path of a command:
+
+1. `submit`    the same envelope again? then its recorded outcome; else `verify`: a refusal is answered at once
+2. `_drain`    stamp (sequence, venue time) → journal.append → engine.apply
+3. `_commit`   one write and one fdatasync for all that has gathered meanwhile, in a worker thread
+4. `_release`  replies, then observers (market data, batches, statistics), in sequence
+
+The engine may run ahead of the disk; nothing leaves the node before step 4.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, SweepFees, encode_record
+from penstock.protocol.events import Event
+from penstock.protocol.ledger import Entry
+from penstock.protocol.reasons import Refusal
+from penstock.protocol.signing import Verified, pack_envelope, verify
+from penstock.protocol.words import keccak
+from penstock.venue.clock import Clock
+from penstock.venue.engine_port import Engine, MarketView
+from penstock.venue.envelopes import is_signed, reopen
+from penstock.venue.journal import Journal, JournalError, JournalFull
+from penstock.venue.outcomes import Answer, Declined, Recorded, Reply, Unavailable, outcomes_of
+
+log = logging.getLogger(__name__)
+
+WAITING_LIMIT: Final = 16_384
+REMEMBERED: Final = 65_536
+DISK_RESERVE: Final = 64 << 20
+SLICE: Final = 0.002
+"""Seconds of commands in a row before sockets and timers get their turn."""
+REPLAY_GROUP: Final = 256
+
+
+class Executed(Struct, frozen=True):
+    """A durable command and what it did. `markets` holds the markets whose prices or funding it moved, as of then."""
+
+    sequence: int
+    time: int
+    envelope: bytes
+    message: Verified
+    events: Sequence[Event]
+    entries: Sequence[Entry]
+    markets: tuple[MarketView, ...]
+
+
+Observer = Callable[[Sequence[Executed]], None]
+
+
+class NodeStopped(Exception):
+    """The sequencer will take no command any more; the message says why."""
+
+
+class _Submission(Struct):
+    """One envelope on its way: who waits for it, and its outcome once executed. `waiting` is None when durable."""
+
+    envelope: bytes
+    message: Verified
+    waiting: list[Reply] | None
+    executed: Executed | None = None
+    outcome: Recorded | None = None
+
+
+class Sequencer:
+    """Stamps, journals and executes commands, and tells the outcome only when it is durable.
+
+    It lives on one event loop; only `journal.sync` runs elsewhere. `on_stop` is called once if it has to stop.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        clock: Clock,
+        separator: bytes,
+        *,
+        waiting_limit: int = WAITING_LIMIT,
+        remembered: int = REMEMBERED,
+        disk_reserve: int = DISK_RESERVE,
+        on_stop: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:
+        self.sequence = 0
+        self.durable_sequence = 0
+        self.durable_time = 0
+        self.failure: BaseException | None = None
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._separator = separator
+        self._waiting_limit = waiting_limit
+        self._remembered_limit = remembered
+        self._disk_reserve = disk_reserve
+        self._on_stop = on_stop
+        self._observers: list[Observer] = []
+        self._queue: deque[_Submission] = deque()
+        self._flying: list[_Submission] = []
+        self._remembered: dict[bytes, _Submission] = {}
+        self._unanswered = 0
+        self._draining = False
+        self._closing = False
+        self._disk_full = False
+        self._wake = asyncio.Event()
+        self._durable_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._committing: asyncio.Task[None] | None = None
+
+    # Before and after.
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` with every durable group, in order; from `recover` on if registered before it."""
+        self._observers.append(observer)
+
+    def recover(self) -> int:
+        """Replay the journal through the engine and the observers. Returns the last sequence.
+
+        Raises JournalCorrupt, or NodeStopped naming the sequence the engine fails on.
+        """
+        group: list[Executed] = []
+        for record in self._journal.read():
+            submission = _Submission(record.envelope, reopen(record.envelope, record.signers), None)
+            try:
+                self._execute(submission, record.sequence, record.time)
+            except Exception as error:
+                raise NodeStopped(f"replaying sequence {record.sequence} failed: {error!r}") from error
+            assert submission.executed is not None
+            group.append(submission.executed)
+            submission.executed = None
+            if is_signed(record.envelope):
+                self._remember(keccak(record.envelope), submission)
+            if len(group) == REPLAY_GROUP:
+                self._publish(group)
+                group = []
+        if group:
+            self._publish(group)
+        self._clock.not_before(self.durable_time)
+        return self.sequence
+
+    def start(self) -> None:
+        """Begin to commit groups. Call it on the running loop, after `recover`."""
+        self._committing = asyncio.create_task(self._commit(), name="journal commits")
+
+    async def stop(self) -> None:
+        """Take no more, finish what was taken, make it durable and answer it."""
+        self._closing = True
+        self._wake.set()
+        if self._committing is not None:
+            await self._committing
+        self._thread.shutdown()
+
+    # Commands in.
+
+    @property
+    def waiting(self) -> int:
+        """Commands taken and not answered yet."""
+        return self._unanswered
+
+    def unavailable(self) -> str | None:
+        """Why no command would be taken now; None when one would."""
+        if self.failure is not None or self._closing:
+            return "stopped"
+        if self._disk_full:
+            return "disk full"
+        if self._unanswered >= self._waiting_limit:
+            return "queue full"
+        return None
+
+    def submit(self, envelope: bytes, reply: Reply, *, from_node: bool = False) -> None:
+        """Take one envelope; `reply` is called once: at once if it is refused or unavailable, else when durable.
+
+        If the node stops meanwhile `reply` is never called: whether the command is in the order is then unknown.
+        """
+        key = keccak(envelope) if is_signed(envelope) else None
+        known = self._remembered.get(key) if key else None
+        if key and known:
+            self._answer_again(key, known, reply)
+            return
+        reason = self.unavailable()
+        if reason:
+            reply(Unavailable(reason))
+            return
+        try:
+            message = verify(self._separator, envelope, from_node=from_node)
+        except Refusal as refusal:
+            reply(Declined(refusal.reason))
+            return
+        submission = _Submission(envelope, message, [reply])
+        if key:
+            self._remember(key, submission)
+        self._unanswered += 1
+        self._queue.append(submission)
+        if not self._draining:
+            self._draining = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def submit_local(self, record: Record) -> "asyncio.Future[Answer]":
+        """Take an unsigned record of the node's own: a deposit or a poke."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def reply(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.submit(pack_envelope(self._separator, encode_record(record), [], []), reply, from_node=True)
+        return answered
+
+    async def durable(self, sequence: int | None = None) -> None:
+        """Wait until `sequence` (default: the newest executed) is durable. Raises NodeStopped if it never will be.
+
+        A read of the engine's state is answered only behind this: the engine runs ahead of the disk.
+        """
+        wanted = self.sequence if sequence is None else sequence
+        if self.failure is not None:
+            raise NodeStopped(str(self.failure))
+        if wanted <= self.durable_sequence:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._durable_waiters.append((wanted, waiter))
+        await waiter
+
+    # The hot path.
+
+    def _answer_again(self, key: bytes, known: _Submission, reply: Reply) -> None:
+        if known.waiting is None:
+            assert known.outcome is not None
+            self._remembered[key] = self._remembered.pop(key)
+            reply(known.outcome)
+        elif len(known.waiting) < 16:
+            known.waiting.append(reply)
+        else:
+            reply(Unavailable("queue full"))
+
+    def _remember(self, key: bytes, submission: _Submission) -> None:
+        self._remembered[key] = submission
+        if len(self._remembered) > self._remembered_limit:
+            del self._remembered[next(iter(self._remembered))]
+
+    def _drain(self) -> None:
+        until = perf_counter() + SLICE
+        while self._queue and self.failure is None and perf_counter() < until:
+            submission = self._queue.popleft()
+            sequence, time = self.sequence + 1, self._clock.now()
+            message = submission.message
+            try:
+                self._journal.append(sequence, time, message.signers, submission.envelope)
+                self._execute(submission, sequence, time)
+            except Exception as error:
+                # The command stays in the journal: a fixed release will replay it. Nobody hears of it before.
+                log.critical("sequence %d: the engine failed; the node stops", sequence, exc_info=error)
+                self._fail(error)
+                break
+            self._flying.append(submission)
+        self._draining = bool(self._queue) and self.failure is None
+        if self._draining:
+            asyncio.get_running_loop().call_soon(self._drain)
+        self._wake.set()
+
+    def _execute(self, submission: _Submission, sequence: int, time: int) -> None:
+        message = submission.message
+        applied = self._engine.apply(sequence, time, message)
+        self.sequence = sequence
+        events = applied.events
+        submission.outcome = Recorded(sequence, time, outcomes_of(events, len(message.members) or 1))
+        submission.executed = Executed(
+            sequence, time, submission.envelope, message, events, applied.entries, self._moved(message.record)
+        )
+
+    def _moved(self, record: Record) -> tuple[MarketView, ...]:
+        """The markets whose public figures the record moved, seen now, so that they go public with their command."""
+        if isinstance(record, (PublishPrice, AccrueFunding, SweepFees)):
+            view = self._engine.market(record.market)
+            return () if view is None else (view,)
+        return tuple(self._engine.markets()) if isinstance(record, Liquidate) else ()
+
+    async def _commit(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._queue and not self._flying and self.failure is None:
+                continue
+            group, self._flying = self._flying, []
+            if group or self.failure:
+                try:
+                    await loop.run_in_executor(self._thread, self._journal.sync)
+                    if self.failure is None:
+                        self._release(group)
+                except JournalFull as error:
+                    log.critical("no space left: commands are refused, reads go on: %s", error)
+                    self._lose(group, error)
+                except Exception as error:
+                    log.critical("the journal or an observer failed; the node stops", exc_info=error)
+                    self._fail(error)
+            if self.failure is not None or (self._closing and not self._queue and not self._flying):
+                return
+
+    def _release(self, group: list[_Submission]) -> None:
+        for submission in group:
+            waiting, submission.waiting = submission.waiting, None
+            assert submission.outcome is not None
+            for reply in waiting or ():
+                reply(submission.outcome)
+        self._unanswered -= len(group)
+        executed = [s.executed for s in group if s.executed is not None]
+        for submission in group:
+            submission.executed = None
+            submission.envelope = b""
+        self._publish(executed)
+        full = self._journal.free_space() < self._disk_reserve
+        if full != self._disk_full:
+            log.warning("disk space: commands are %s", "refused until there is more" if full else "taken again")
+            self._disk_full = full
+
+    def _publish(self, executed: Sequence[Executed]) -> None:
+        self.durable_sequence, self.durable_time = executed[-1].sequence, executed[-1].time
+        for observer in self._observers:
+            observer(executed)
+        while self._durable_waiters and self._durable_waiters[0][0] <= self.durable_sequence:
+            waiter = self._durable_waiters.popleft()[1]
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # When it cannot go on.
+
+    def _lose(self, group: list[_Submission], error: JournalError) -> None:
+        """The device is full and the group is not in the journal: say so. The engine is ahead, so no more is taken."""
+        self.failure = error
+        for submission in [*group, *self._flying, *self._queue]:
+            for reply in submission.waiting or ():
+                reply(Unavailable("disk full"))
+        self._forget()
+
+    def _fail(self, error: BaseException) -> None:
+        if self.failure is None:
+            self.failure = error
+            self._forget()
+            self._on_stop(error)
+
+    def _forget(self) -> None:
+        """Drop what waits unanswered. An envelope sent again finds `stopped`, never an outcome that is not durable."""
+        self._queue.clear()
+        self._flying.clear()
+        self._remembered = {key: s for key, s in self._remembered.items() if s.waiting is None}
+        self._unanswered = 0
+        for _, waiter in self._durable_waiters:
+            if not waiter.done():
+                waiter.set_exception(NodeStopped(str(self.failure)))
+        self._durable_waiters.clear()
+        self._wake.set()

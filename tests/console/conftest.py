@@ -1,0 +1,47 @@
+"""What the console's tests share: the browser, the charting library, a pretend venue."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from .page import CHROMIUM
+from .venue import FakeVenue
+
+LIBRARY = (
+    Path(__file__)
+    .parents[2]
+    .joinpath("node_modules", "lightweight-charts", "dist", "lightweight-charts.standalone.production.mjs")
+)
+
+
+@pytest.fixture(autouse=True)
+def chromium() -> Path:
+    if not CHROMIUM.exists():
+        pytest.skip("The console is not tested: Chromium is missing (apt-get install chromium).")
+    return CHROMIUM
+
+
+@pytest.fixture
+def chart_library() -> Path:
+    if not LIBRARY.exists():
+        pytest.skip("The price chart is not tested: its library is missing (npm ci).")
+    return LIBRARY
+
+
+@pytest.fixture
+async def venue(chromium: Path) -> AsyncIterator[FakeVenue]:
+    """A venue that stands still, without the charting library."""
+    still = FakeVenue()
+    await still.start(moving=False)
+    yield still
+    await still.stop()
+
+
+@pytest.fixture
+async def moving_venue(chromium: Path, chart_library: Path) -> AsyncIterator[FakeVenue]:
+    """A venue that moves by itself, with the charting library."""
+    moving = FakeVenue(chart_library)
+    await moving.start()
+    yield moving
+    await moving.stop()

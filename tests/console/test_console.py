@@ -1,0 +1,215 @@
+"""The console in a real browser, against the pretend venue."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+from .page import screenshot, visit
+from .venue import UNSAFE, FakeVenue
+
+pytestmark = pytest.mark.needs_browser
+
+BITCOIN = "BTC_USDC-PERPETUAL"
+ETHER = "ETH_USDC-PERPETUAL"
+LIBRARY_MISSING = "Failed to load resource: the server responded with a status of 404 (Not Found)"
+LADDER_LEVELS = 20
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+async def texts(page: Page, selector: str) -> list[str]:
+    return [text.strip() for text in await page.locator(selector).all_text_contents()]
+
+
+async def ladder(page: Page, side: str) -> list[tuple[float, float]]:
+    """The side's levels as drawn, best first."""
+    prices = await texts(page, f"#{side} td:nth-child(1)")
+    amounts = await texts(page, f"#{side} td:nth-child(2)")
+    levels = [
+        (float(price.replace(",", "")), float(amount.replace(",", "")))
+        for price, amount in zip(prices, amounts, strict=True)
+        if price != ""
+    ]
+    return levels[::-1] if side == "asks" else levels
+
+
+def best(venue: FakeVenue, side: str, name: str = BITCOIN) -> list[tuple[float, float]]:
+    market = venue.markets[name]
+    levels = sorted(getattr(market, side).items(), reverse=side == "bids")[:LADDER_LEVELS]
+    return [(price * market.tick, amount) for price, amount in levels]
+
+
+async def until_drawn(page: Page, change_id: int) -> None:
+    await page.wait_for_selector(f"#ladder[data-change-id='{change_id}']", timeout=5_000)
+
+
+async def evaluate(page: Page, script: str) -> Any:
+    return await page.evaluate(f"async () => {{ {script} }}")
+
+
+async def test_the_ladder_shows_the_twenty_best_levels_and_follows_every_change(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        for _ in range(30):
+            await venue.step()
+        await until_drawn(seen.page, venue.markets[BITCOIN].change_id)
+        assert await ladder(seen.page, "bids") == best(venue, "bids")
+        assert await ladder(seen.page, "asks") == best(venue, "asks")
+        assert await seen.page.get_attribute("#ladder", "data-resubscriptions") == "0"
+
+
+async def test_trades_are_drawn_once_each_newest_first(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        for _ in range(30):
+            await venue.step()
+        await until_drawn(seen.page, venue.markets[BITCOIN].change_id)
+        newest = venue.markets[BITCOIN].trades[:-61:-1]
+        assert await texts(seen.page, "#trades td:nth-child(1)") == [f"{trade['price']:,.1f}" for trade in newest]
+        assert await texts(seen.page, "#trades td:nth-child(2)") == [f"{trade['amount']:,.3f}" for trade in newest]
+
+
+async def test_a_batch_lands_on_top_and_an_older_one_turns_final(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        assert (await texts(seen.page, "#batches td:first-child"))[:2] == ["#12", "#11"]
+        batch = await venue.post_batch()
+        await seen.page.wait_for_selector("#batches tr.landed[data-number='13'][data-status='posted']")
+        await seen.page.wait_for_selector("#batches tr.finalised[data-number='10'][data-status='final']")
+        root = batch["settlement_root"]
+        assert await texts(seen.page, "#batches tbody tr:first-child td") == [
+            "#13",
+            f"{batch['first_sequence']:,} – {batch['last_sequence']:,}",
+            str(batch["entries"]),
+            f"{root[:8]}…{root[-4:]}",
+            f"{batch['engine_root'][:8]}…{batch['engine_root'][-4:]}",
+            f"{batch['transaction'][:8]}…{batch['transaction'][-4:]}",
+            str(batch["block"]),
+            f"{batch['gas']:,}",
+            "posted",
+        ]
+        assert await seen.page.get_attribute("#batches tbody tr:first-child td:nth-child(4)", "title") == root
+
+
+async def test_a_gap_in_the_change_ids_brings_a_fresh_snapshot(venue: FakeVenue):
+    channel = f"book.{BITCOIN}.100ms"
+    async with visit(venue.url) as seen:
+        await venue.step()
+        venue.lose_a_change(BITCOIN)
+        await venue.step()
+        await until_drawn(seen.page, venue.markets[BITCOIN].change_id)
+        assert await ladder(seen.page, "bids") == best(venue, "bids")
+        assert await ladder(seen.page, "asks") == best(venue, "asks")
+        assert await seen.page.get_attribute("#ladder", "data-resubscriptions") == "1"
+    assert venue.count("public/unsubscribe", channel) == 1
+    assert venue.count("public/subscribe", channel) == 2
+
+
+async def test_a_lost_connection_comes_back_with_its_channels_and_the_trades_missed(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        await venue.drop_connections()
+        await seen.page.wait_for_selector("#connection[data-state='lost']")
+        for _ in range(20):
+            await venue.step()
+        await seen.page.wait_for_selector("#connection[data-state='live']")
+        await until_drawn(seen.page, venue.markets[BITCOIN].change_id)
+        await seen.page.wait_for_timeout(300)
+        newest = venue.markets[BITCOIN].trades[:-61:-1]
+        assert await texts(seen.page, "#trades td:nth-child(1)") == [f"{trade['price']:,.1f}" for trade in newest]
+        assert await ladder(seen.page, "bids") == best(venue, "bids")
+
+
+async def test_the_keyboard_picks_another_instrument_and_its_ticks_set_the_decimals(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        await seen.page.focus("#instrument")
+        await seen.page.keyboard.type("ETH")
+        await until_drawn(seen.page, venue.markets[ETHER].change_id)
+        price = best(venue, "bids", ETHER)[0][0]
+        assert (await texts(seen.page, "#bids td:first-child"))[0] == f"{price:,.2f}"
+        assert seen.page.url.endswith(f"#{ETHER}")
+    assert venue.count("public/unsubscribe", f"trades.{BITCOIN}.100ms") == 1
+
+
+async def test_the_banner_names_everything_unsafe(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        assert await seen.page.is_visible("text=Not audited; not for real money")
+        assert await texts(seen.page, "#unsafe li") == UNSAFE
+        assert await texts(seen.page, "#engine") == ["spec"]
+
+
+async def test_without_the_chart_library_the_page_says_so_and_shows_the_ladder(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        await seen.page.wait_for_selector("#chart-notice:visible")
+        assert await seen.page.is_hidden("#chart-panel")
+        assert await ladder(seen.page, "bids") == best(venue, "bids")
+        assert (seen.complaints, seen.external) == ([LIBRARY_MISSING], [])
+
+
+async def test_the_chart_draws_with_its_attribution_and_nothing_comes_from_elsewhere(moving_venue: FakeVenue):
+    async with visit(moving_venue.url) as seen:
+        await seen.page.wait_for_selector("#chart canvas")
+        await seen.page.wait_for_selector("#chart #tv-attr-logo", state="attached")
+        await seen.page.click("text=5 s")
+        await seen.page.select_option("#instrument", ETHER)
+        await seen.page.wait_for_timeout(1_000)
+        assert await seen.page.is_hidden("#chart-notice")
+        assert (seen.complaints, seen.external) == ([], [])
+
+
+async def test_a_venue_without_trades_is_ready_after_two_seconds():
+    quiet = FakeVenue(trades=False)
+    await quiet.start(moving=False)
+    async with visit(quiet.url) as seen:
+        assert await seen.page.is_visible("text=No trade yet.")
+        assert await texts(seen.page, "#last-price") == ["–"]
+    await quiet.stop()
+
+
+async def test_drawing_is_coalesced_to_thirty_frames_a_second(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        drawn = await evaluate(
+            seen.page,
+            """
+            const { redraw } = await import("/console/frame.js");
+            const counted = { draws: 0, draw() { this.draws += 1; } };
+            const asking = setInterval(() => redraw(counted), 2);
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+            clearInterval(asking);
+            return counted.draws;
+            """,
+        )
+    assert 5 <= drawn <= 31
+
+
+async def test_candles_and_numbers_follow_their_definitions(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        candles, numbers = await evaluate(
+            seen.page,
+            """
+            const { Candles } = await import("/console/candles.js");
+            const { decimalsOf, inStepsOf, percent, short } = await import("/console/format.js");
+            const candles = new Candles(5);
+            const trades = [[1000, 10, 1], [4999, 12, 2], [4999, 9, 1], [5000, 11, 4]];
+            for (const [timestamp, price, amount] of trades) candles.add({ timestamp, price, amount });
+            const numbers = [decimalsOf(0.5), decimalsOf(1e-7), decimalsOf(1), inStepsOf(0.05)(1234.5),
+              inStepsOf(1)(null), percent(-0.25), percent(0), short("ab".repeat(32))];
+            return [candles.list, numbers];
+            """,
+        )
+    assert candles == [
+        {"time": 0, "open": 10, "high": 12, "low": 9, "close": 9, "volume": 4},
+        {"time": 5, "open": 11, "high": 11, "low": 11, "close": 11, "volume": 4},
+    ]
+    assert numbers == [1, 7, 0, "1,234.50", "–", "−0.25 %", "0.00 %", "0xababab…abab"]
+
+
+async def test_what_the_venue_says_is_text_and_never_markup(venue: FakeVenue):
+    venue.unsafe = ["<b>bold</b>"]
+    async with visit(venue.url) as seen:
+        assert await texts(seen.page, "#unsafe li") == ["<b>bold</b>"]
+
+
+async def test_a_screenshot_is_a_png_of_the_whole_window(moving_venue: FakeVenue, tmp_path: Path):
+    path = await asyncio.to_thread(screenshot, moving_venue.url, tmp_path / "console.png")
+    picture = path.read_bytes()
+    assert picture.startswith(PNG)
+    assert (int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])) == (1440, 900)
