@@ -1,11 +1,10 @@
-"""What the console's tests share: the browser, the charting library, a pretend venue."""
+"""What the console's tests share: the charting library, and a pretend venue."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from .page import CHROMIUM
 from .venue import FakeVenue
 
 LIBRARY = (
@@ -13,13 +12,6 @@ LIBRARY = (
     .parents[2]
     .joinpath("node_modules", "lightweight-charts", "dist", "lightweight-charts.standalone.production.mjs")
 )
-
-
-@pytest.fixture(autouse=True)
-def chromium() -> Path:
-    if not CHROMIUM.exists():
-        pytest.skip("The console is not tested: Chromium is missing (apt-get install chromium).")
-    return CHROMIUM
 
 
 @pytest.fixture
@@ -30,7 +22,7 @@ def chart_library() -> Path:
 
 
 @pytest.fixture
-async def venue(chromium: Path) -> AsyncIterator[FakeVenue]:
+async def venue() -> AsyncIterator[FakeVenue]:
     """A venue that stands still, without the charting library."""
     still = FakeVenue()
     await still.start(moving=False)
@@ -39,7 +31,7 @@ async def venue(chromium: Path) -> AsyncIterator[FakeVenue]:
 
 
 @pytest.fixture
-async def moving_venue(chromium: Path, chart_library: Path) -> AsyncIterator[FakeVenue]:
+async def moving_venue(chart_library: Path) -> AsyncIterator[FakeVenue]:
     """A venue that moves by itself, with the charting library."""
     moving = FakeVenue(chart_library)
     await moving.start()

@@ -208,8 +208,8 @@ async def test_what_the_venue_says_is_text_and_never_markup(venue: FakeVenue):
         assert await texts(seen.page, "#unsafe li") == ["<b>bold</b>"]
 
 
-async def test_a_screenshot_is_a_png_of_the_whole_window(moving_venue: FakeVenue, tmp_path: Path):
-    path = await asyncio.to_thread(screenshot, moving_venue.url, tmp_path / "console.png")
+async def test_a_screenshot_is_a_png_of_the_whole_window(moving_venue: FakeVenue, screenshot_folder: Path):
+    path = await asyncio.to_thread(screenshot, moving_venue.url, screenshot_folder / "console.png")
     picture = path.read_bytes()
     assert picture.startswith(PNG)
     assert (int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])) == (1440, 900)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +22,10 @@ MAX_PER_BATCH: Final = 1 << (2 * LIST_DEPTH)
 
 
 class Mark(Struct, frozen=True):
-    """The engine at one sequence: its root and the L1 heads it has consumed."""
+    """The engine at one sequence, and its root there."""
 
     sequence: int
     engine_root: bytes
-    deposits: int
-    deposit_head: bytes
 
 
 class PostedBatch(Struct):
@@ -87,10 +85,12 @@ class Batcher:
         self._prepared: _Prepared | None = None
         self._last_sequence = 0
         self._last_number = 0
+        self._deposits = genesis_state.deposits
+        self._deposit_head = genesis_state.deposit_head
         self._posting = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def observe(self, sequence: int, time: int, record_hash: bytes, entries: list[Entry]) -> None:
+    def observe(self, sequence: int, time: int, record_hash: bytes, entries: Sequence[Entry]) -> None:
         """Take note of a durable command, in order."""
         self._pending.append(_Step(sequence, time, record_hash, tuple(entries)))
         self.entries += len(entries)
@@ -113,6 +113,9 @@ class Batcher:
         if self._last_sequence and (not covered or covered[-1].sequence != self._last_sequence):
             raise ValueError(f"the chain has batches up to sequence {self._last_sequence}, the journal ends before")
         self._pending = self._pending[len(covered) :]
+        for step in covered:
+            for entry in step.entries:
+                self._count_deposit(entry)
         self._root = await asyncio.to_thread(_advance_all, self._tree, covered)
         if self._root != committed_root:
             raise ValueError(
@@ -182,6 +185,7 @@ class Batcher:
         for step in steps:
             for entry in step.entries:
                 self._root = self._tree.advance(entry)
+                self._count_deposit(entry)
                 leaves.append(keccak(Domains.STEP + entry.hash() + self._root))
         sequenced = [
             keccak(Domains.SEQUENCED + s.sequence.to_bytes(8, "big") + s.time.to_bytes(8, "big") + s.record_hash)
@@ -194,10 +198,15 @@ class Batcher:
         batch = Batch(
             self._last_number, previous, self._root, mark.engine_root, list_root(leaves, LIST_DEPTH),
             list_root(sequenced, LIST_DEPTH), keccak(published), self._last_sequence + 1, mark.sequence,
-            len(leaves), steps[-1].time, mark.deposits, mark.deposit_head, self.read_block,
+            len(leaves), steps[-1].time, self._deposits, self._deposit_head, self.read_block,
         )  # fmt: skip
         self._last_sequence = mark.sequence
         return _Prepared(batch, path)
+
+    def _count_deposit(self, entry: Entry) -> None:
+        if entry.deposit_head is not None:
+            self._deposits += 1
+            self._deposit_head = entry.deposit_head
 
     async def _commit(self, prepared: _Prepared) -> PostedBatch:
         receipt = await asyncio.to_thread(self._commit_on_chain, prepared.batch)

@@ -1,4 +1,4 @@
-"""Venue time: microseconds, never decreasing. The sequencer stamps with it and nothing else tells the engine the time."""
+"""Venue time: microseconds, never decreasing. The sequencer stamps with it; nothing else tells the engine the time."""
 
 import time
 from collections.abc import Callable

@@ -10,7 +10,7 @@ _SIGNATURE = 65
 
 
 def reopen(envelope: bytes, signers: tuple[bytes, ...]) -> Verified:
-    """The message of a journalled envelope, with the signers found when it was sequenced; nothing is recovered again."""
+    """The message of a journalled envelope, with the signers that were found when it was sequenced."""
     at = _SIGNATURES_AT + envelope[_SIGNATURES_AT - 1] * _SIGNATURE
     encoded, at = _take(envelope, at)
     members = []

@@ -47,7 +47,7 @@ class JournalCorrupt(JournalError):
     """Bytes that were once durable no longer read back. `offset` is where in the file."""
 
     def __init__(self, path: Path, offset: int, why: str) -> None:
-        super().__init__(f"{path}: damaged at byte {offset}: {why}. Nothing was changed; restore the file or ask for help")
+        super().__init__(f"{path}: damaged at byte {offset}: {why}. Nothing was changed; restore the file from a copy")
         self.offset = offset
 
 
@@ -204,11 +204,11 @@ class Journal:
             raise JournalForeign(f"{self.path}: journal format {version}, this release reads {VERSION}")
         if separator != own_separator:
             raise JournalForeign(
-                f"{self.path}: the journal of another venue: domain {separator.hex()}, this node's {own_separator.hex()}"
+                f"{self.path}: the journal of another venue: domain {separator.hex()}, not {own_separator.hex()}"
             )
         if ruleset != own_ruleset:
             raise JournalForeign(
-                f"{self.path}: written under other rules: ruleset {ruleset.hex()}, this node's {own_ruleset.hex()}"
+                f"{self.path}: written under other rules: ruleset {ruleset.hex()}, not {own_ruleset.hex()}"
             )
         if found != self._header:
             raise JournalCorrupt(self.path, _HEADER.size, "the header's checksum is wrong")

@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, SweepFees, encode_record
+from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, encode_record
 from penstock.protocol.events import Event
 from penstock.protocol.ledger import Entry
 from penstock.protocol.reasons import Refusal
@@ -38,6 +38,8 @@ DISK_RESERVE: Final = 64 << 20
 SLICE: Final = 0.002
 """Seconds of commands in a row before sockets and timers get their turn."""
 REPLAY_GROUP: Final = 256
+MOST_ECHOES: Final = 16
+"""How often one envelope may be waited for while it is on its way."""
 
 
 class Executed(Struct, frozen=True):
@@ -60,11 +62,12 @@ class NodeStopped(Exception):
 
 
 class _Submission(Struct):
-    """One envelope on its way: who waits for it, and its outcome once executed. `waiting` is None when durable."""
+    """One envelope on its way, who waits for it, and what it did once executed. `key` is None for a poke."""
 
+    key: bytes | None
     envelope: bytes
     message: Verified
-    waiting: list[Reply] | None
+    waiting: list[Reply]
     executed: Executed | None = None
     outcome: Recorded | None = None
 
@@ -102,7 +105,7 @@ class Sequencer:
         self._observers: list[Observer] = []
         self._queue: deque[_Submission] = deque()
         self._flying: list[_Submission] = []
-        self._remembered: dict[bytes, _Submission] = {}
+        self._remembered: dict[bytes, _Submission | Recorded] = {}
         self._unanswered = 0
         self._draining = False
         self._closing = False
@@ -125,16 +128,15 @@ class Sequencer:
         """
         group: list[Executed] = []
         for record in self._journal.read():
-            submission = _Submission(record.envelope, reopen(record.envelope, record.signers), None)
+            submission = _Submission(None, record.envelope, reopen(record.envelope, record.signers), [])
             try:
                 self._execute(submission, record.sequence, record.time)
             except Exception as error:
                 raise NodeStopped(f"replaying sequence {record.sequence} failed: {error!r}") from error
-            assert submission.executed is not None
+            assert submission.executed is not None and submission.outcome is not None
             group.append(submission.executed)
-            submission.executed = None
             if is_signed(record.envelope):
-                self._remember(keccak(record.envelope), submission)
+                self._remember(keccak(record.envelope), submission.outcome)
             if len(group) == REPLAY_GROUP:
                 self._publish(group)
                 group = []
@@ -191,7 +193,7 @@ class Sequencer:
         except Refusal as refusal:
             reply(Declined(refusal.reason))
             return
-        submission = _Submission(envelope, message, [reply])
+        submission = _Submission(key, envelope, message, [reply])
         if key:
             self._remember(key, submission)
         self._unanswered += 1
@@ -227,18 +229,17 @@ class Sequencer:
 
     # The hot path.
 
-    def _answer_again(self, key: bytes, known: _Submission, reply: Reply) -> None:
-        if known.waiting is None:
-            assert known.outcome is not None
+    def _answer_again(self, key: bytes, known: _Submission | Recorded, reply: Reply) -> None:
+        if isinstance(known, Recorded):
             self._remembered[key] = self._remembered.pop(key)
-            reply(known.outcome)
-        elif len(known.waiting) < 16:
+            reply(known)
+        elif len(known.waiting) < MOST_ECHOES:
             known.waiting.append(reply)
         else:
             reply(Unavailable("queue full"))
 
-    def _remember(self, key: bytes, submission: _Submission) -> None:
-        self._remembered[key] = submission
+    def _remember(self, key: bytes, found: _Submission | Recorded) -> None:
+        self._remembered[key] = found
         if len(self._remembered) > self._remembered_limit:
             del self._remembered[next(iter(self._remembered))]
 
@@ -274,7 +275,7 @@ class Sequencer:
 
     def _moved(self, record: Record) -> tuple[MarketView, ...]:
         """The markets whose public figures the record moved, seen now, so that they go public with their command."""
-        if isinstance(record, (PublishPrice, AccrueFunding, SweepFees)):
+        if isinstance(record, (PublishPrice, AccrueFunding)):
             view = self._engine.market(record.market)
             return () if view is None else (view,)
         return tuple(self._engine.markets()) if isinstance(record, Liquidate) else ()
@@ -302,16 +303,18 @@ class Sequencer:
                 return
 
     def _release(self, group: list[_Submission]) -> None:
+        if not group:
+            return
+        executed = []
         for submission in group:
-            waiting, submission.waiting = submission.waiting, None
-            assert submission.outcome is not None
-            for reply in waiting or ():
-                reply(submission.outcome)
+            outcome = submission.outcome
+            assert submission.executed is not None and outcome is not None
+            executed.append(submission.executed)
+            if submission.key in self._remembered:
+                self._remembered[submission.key] = outcome
+            for reply in submission.waiting:
+                reply(outcome)
         self._unanswered -= len(group)
-        executed = [s.executed for s in group if s.executed is not None]
-        for submission in group:
-            submission.executed = None
-            submission.envelope = b""
         self._publish(executed)
         full = self._journal.free_space() < self._disk_reserve
         if full != self._disk_full:
@@ -333,7 +336,7 @@ class Sequencer:
         """The device is full and the group is not in the journal: say so. The engine is ahead, so no more is taken."""
         self.failure = error
         for submission in [*group, *self._flying, *self._queue]:
-            for reply in submission.waiting or ():
+            for reply in submission.waiting:
                 reply(Unavailable("disk full"))
         self._forget()
 
@@ -347,7 +350,7 @@ class Sequencer:
         """Drop what waits unanswered. An envelope sent again finds `stopped`, never an outcome that is not durable."""
         self._queue.clear()
         self._flying.clear()
-        self._remembered = {key: s for key, s in self._remembered.items() if s.waiting is None}
+        self._remembered = {key: known for key, known in self._remembered.items() if isinstance(known, Recorded)}
         self._unanswered = 0
         for _, waiter in self._durable_waiters:
             if not waiter.done():

@@ -1,0 +1,65 @@
+"""Everybody out: claim every withdrawn dollar by proof, then count what the vault still holds."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from penstock.settlement.exits import pay, verify_claim
+from penstock.settlement.vault import held, paid
+from penstock.simulation.local_chain import LocalChain
+from penstock.venue.batcher import Batcher
+
+
+class Exits(Struct):
+    """How many subaccounts there were, how many proved their leaf, how many got exactly what it says."""
+
+    subaccounts: int = 0
+    proved: int = 0
+    paid: int = 0
+
+
+class Conservation(Struct, frozen=True):
+    """1e-6 USDC. `held` is subaccount 0's cash as its leaf proves it; `difference` deposited − withdrawn − held.
+
+    `vault` is what the token says the vault holds; it must be `held` too.
+    """
+
+    deposited: int
+    withdrawn: int
+    held: int
+    vault: int
+    difference: int
+
+
+def cash_of(leaf: bytes) -> int:
+    """The cash of a packed account leaf."""
+    return int.from_bytes(leaf[32:44], "big", signed=True)
+
+
+async def claim_all(local: LocalChain, batcher: Batcher, subaccounts: Sequence[int], payer: bytes) -> Exits:
+    """Prove and pay each subaccount against the newest posted batch, which must be final."""
+    exits = Exits(len(subaccounts))
+    vault, token = local.deployment.vault, local.deployment.token
+    for subaccount in subaccounts:
+        claim = await batcher.claim(subaccount)
+        proved = verify_claim(claim, batcher.settlement_root)
+        exits.proved += 1
+        due = proved.withdrawn - paid(vault, subaccount)
+        before = int(token.call("balanceOf", proved.owner))
+        if due:
+            await asyncio.to_thread(pay, vault, claim, payer)
+        got = int(token.call("balanceOf", proved.owner)) - before
+        exits.paid += got == due and cash_of(claim.leaf) == 0
+    return exits
+
+
+async def conserve(local: LocalChain, batcher: Batcher, subaccounts: Sequence[int]) -> Conservation:
+    """Count deposits, payouts and the rest, from the chain and from subaccount 0's proven leaf."""
+    vault = local.deployment.vault
+    deposited = sum(event.fields["amount"] for event in vault.events("Deposited", local.deployment.block))
+    withdrawn = sum(paid(vault, subaccount) for subaccount in subaccounts)
+    fund_claim = await batcher.claim(0)
+    fund_cash = cash_of(fund_claim.leaf)
+    in_vault = held(vault, local.deployment.token)
+    return Conservation(deposited, withdrawn, fund_cash, in_vault, deposited - withdrawn - fund_cash)

@@ -1,0 +1,270 @@
+"""What the public may see, from events alone: books by price, trades, prices, the day. It can be rebuilt at any time.
+
+Orders that a mass cancel, a revocation or an expiry killed leave the public books at once, although the engine
+removes them one by one; until it has, they are in `dead`.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Final
+
+from msgspec import Struct, field
+
+from penstock.protocol.commands import BUY, SELL
+from penstock.protocol.events import (
+    BY_OWNER_KEY,
+    NO_SLOT,
+    AllCancelled,
+    DepositCredited,
+    Event,
+    OrderAmended,
+    OrderCancelled,
+    OrderRested,
+    SessionGranted,
+    SessionRevoked,
+    Traded,
+)
+from penstock.protocol.quantities import MICRO
+from penstock.protocol.terms import MarketTerms
+from penstock.venue.engine_port import MarketView
+from penstock.venue.levels import Day, Side
+from penstock.venue.sequencer import Executed
+
+KEPT_TRADES: Final = 1_000
+
+
+class Trade(Struct, frozen=True):
+    """One match, in price units and size units. `tick_direction` is 0 up, 1 level after up, 2 down, 3 level after down."""
+
+    number: int
+    market_number: int
+    time: int
+    price: int
+    size: int
+    side: int
+    index_price: int
+    mark_price: int
+    tick_direction: int
+    liquidation: bool
+
+
+class Changes(Struct):
+    """What happened to one market since these were last taken: each changed level's size before, trades, a new ticker."""
+
+    levels: dict[tuple[int, int], int] = field(default_factory=dict)
+    trades: list[Trade] = field(default_factory=list)
+    ticker: bool = False
+
+
+class PublicOrder(Struct):
+    """A live resting order as far as the public books need it."""
+
+    market: int
+    side: int
+    price: int
+    size: int
+    nonce: int
+    accepted: int
+    session: int
+
+
+class PublicMarket:
+    """One market's public face. `change_id` rises by one for each command (or moment of expiry) that moved its book."""
+
+    def __init__(self, terms: MarketTerms) -> None:
+        self.terms = terms
+        self.sides = (Side(BUY), Side(SELL))
+        self.change_id = 0
+        self.time = 0
+        self.index_price = 0
+        self.mark_price = 0
+        self.funding_rate = 0
+        self.open_interest = 0
+        self.reduce_only = False
+        self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
+        self.trade_count = 0
+        self.day = Day()
+        self.watchers: list[Changes] = []
+        self._tick_direction = 1
+
+    @property
+    def last_price(self) -> int | None:
+        """Price of the newest trade, in price units."""
+        return self.trades[-1].price if self.trades else None
+
+    def shift(self, side: int, price: int, by: int) -> None:
+        """Move a level's total."""
+        before = self.sides[side].shift(price, by)
+        for watcher in self.watchers:
+            watcher.levels.setdefault((side, price), before)
+
+    def touch(self) -> None:
+        """Note that a ticker sent before now is old."""
+        for watcher in self.watchers:
+            watcher.ticker = True
+
+    def trade(self, number: int, time: int, event: Traded) -> None:
+        """Add one match to the tape."""
+        last = self.last_price
+        if last is not None and event.price != last:
+            self._tick_direction = 0 if event.price > last else 2
+        elif self._tick_direction in (0, 2):
+            self._tick_direction += 1
+        self.trade_count += 1
+        trade = Trade(
+            number, self.trade_count, time, event.price, event.size, event.taker_side,
+            self.index_price, self.mark_price, self._tick_direction, event.liquidation,
+        )  # fmt: skip
+        self.trades.append(trade)
+        self.day.add(time, event.price, event.size)
+        for watcher in self.watchers:
+            watcher.trades.append(trade)
+
+
+class MarketData:
+    """The projection: feed it every durable command in order with `follow`, and time in between with `advance`."""
+
+    def __init__(self, markets: Iterable[MarketTerms]) -> None:
+        self.markets = {terms.market: PublicMarket(terms) for terms in markets}
+        self.by_name = {market.terms.name: market for market in self.markets.values()}
+        self.time = 0
+        self.trade_count = 0
+        self.accounts = 1
+        self.orders: dict[int, dict[int, PublicOrder]] = {}
+        self.dead: dict[tuple[int, int], int] = {}
+        self.positions: dict[int, dict[int, int]] = {}
+        self._sessions: dict[tuple[int, int], int] = {}
+        self._expiries: list[tuple[int, int, int]] = []
+        self._moved: set[int] = set()
+
+    def follow(self, executed: Sequence[Executed]) -> None:
+        """Take the next durable commands."""
+        for command in executed:
+            self.advance(command.time)
+            for event in command.events:
+                self._take(command, event)
+            for view in command.markets:
+                self._quote(view)
+            if self._moved:
+                self._number_changes(command.time)
+
+    def advance(self, time: int) -> None:
+        """Let venue time reach `time` (µs): orders of sessions that expired on the way are dead."""
+        self.time = max(self.time, time)
+        while self._expiries and self._expiries[0][0] <= time:
+            expiry, subaccount, session = heappop(self._expiries)
+            if self._sessions.get((subaccount, session)) == expiry:
+                del self._sessions[subaccount, session]
+                self._kill(subaccount, session)
+        if self._moved:
+            self._number_changes(time)
+
+    def _take(self, command: Executed, event: Event) -> None:
+        match event:
+            case OrderRested():
+                self._rest(command.sequence, event)
+            case OrderCancelled():
+                self._cancel(event)
+            case Traded():
+                self._trade(command.time, event)
+            case OrderAmended():
+                self._amend(command.sequence, event)
+            case AllCancelled():
+                self._kill(event.subaccount)
+            case SessionGranted():
+                self._grant(event)
+            case SessionRevoked():
+                self._sessions.pop((event.subaccount, event.session), None)
+                self._kill(event.subaccount, event.session)
+            case DepositCredited():
+                self.accounts = max(self.accounts, event.subaccount + 1)
+            case _:
+                return  # the others change nothing the public books show
+
+    def _rest(self, sequence: int, event: OrderRested) -> None:
+        orders = self.orders.setdefault(event.subaccount, {})
+        orders[event.slot] = PublicOrder(
+            event.market, event.side, event.price, event.size, event.nonce, sequence, event.session
+        )
+        self._shift(event.market, event.side, event.price, event.size)
+
+    def _amend(self, sequence: int, event: OrderAmended) -> None:
+        order = self.orders.get(event.subaccount, {}).get(event.slot)
+        if order is None:
+            return  # its session expired between the command and its group
+        self._shift(order.market, order.side, order.price, event.size - order.size)
+        order.size, order.nonce, order.accepted, order.session = event.size, event.nonce, sequence, event.session
+
+    def _cancel(self, event: OrderCancelled) -> None:
+        self.dead.pop((event.subaccount, event.slot), None)
+        self._remove(event.subaccount, event.slot)
+
+    def _trade(self, time: int, event: Traded) -> None:
+        market = self.markets[event.market]
+        self.trade_count += 1
+        market.trade(self.trade_count, time, event)
+        order = self.orders.get(event.maker, {}).get(event.maker_slot)
+        if order is not None and event.maker_slot != NO_SLOT:
+            self._shift(order.market, order.side, order.price, -event.size)
+            order.size -= event.size
+            if order.size == 0:
+                del self.orders[event.maker][event.maker_slot]
+        change = event.size if event.taker_side == BUY else -event.size
+        market.open_interest += self._fill(event.taker, event.market, change)
+        market.open_interest += self._fill(event.maker, event.market, -change)
+        market.time = time
+        market.touch()
+
+    def _fill(self, subaccount: int, market: int, change: int) -> int:
+        """Move a position; returns by how much its long part grew."""
+        positions = self.positions.setdefault(subaccount, {})
+        before = positions.pop(market, 0)
+        after = before + change
+        if after:
+            positions[market] = after
+        elif not positions:
+            del self.positions[subaccount]
+        return max(after, 0) - max(before, 0)
+
+    def _grant(self, event: SessionGranted) -> None:
+        # Whoever held this place before is dead, and so are orders accepted before the grant that counts.
+        self._kill(event.subaccount, event.session, before=event.from_sequence)
+        expiry = event.expiry * MICRO
+        self._sessions[event.subaccount, event.session] = expiry
+        heappush(self._expiries, (expiry, event.subaccount, event.session))
+
+    def _kill(self, subaccount: int, session: int | None = None, before: int | None = None) -> None:
+        """Take dead orders of a subaccount out of public sight: all, or those of one session key."""
+        orders = self.orders.get(subaccount)
+        if not orders or session == BY_OWNER_KEY:
+            return
+        for slot, order in list(orders.items()):
+            if session in (None, order.session) and (before is None or order.accepted < before):
+                self.dead[subaccount, slot] = order.nonce
+                self._remove(subaccount, slot)
+
+    def _remove(self, subaccount: int, slot: int) -> None:
+        order = self.orders.get(subaccount, {}).pop(slot, None)
+        if order is not None:
+            self._shift(order.market, order.side, order.price, -order.size)
+
+    def _shift(self, market: int, side: int, price: int, by: int) -> None:
+        if by:
+            self.markets[market].shift(side, price, by)
+            self._moved.add(market)
+
+    def _quote(self, view: MarketView) -> None:
+        market = self.markets[view.market]
+        market.index_price, market.mark_price = view.index_price, view.mark_price
+        market.funding_rate, market.reduce_only = view.funding_rate, view.reduce_only
+        market.time = max(market.time, self.time)
+        market.touch()
+
+    def _number_changes(self, time: int) -> None:
+        for number in self._moved:
+            market = self.markets[number]
+            market.change_id += 1
+            market.time = time
+            market.touch()
+        self._moved.clear()
