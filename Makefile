@@ -29,7 +29,7 @@ demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REP
 	@exec .venv/bin/penstock demo $(DEMO_FLAGS)
 
 screenshots: setup ## pictures of the page into ./screenshots (wants chromium)
-	@exec $(PYTHON) -m pytest tests/console -m needs_browser --screenshots screenshots
+	@exec $(PYTHON) -m pytest tests/console -k screenshot --screenshots screenshots
 
 bench: ## not built yet
 	@echo "make bench: not built yet; the benchmarks come with the native core" >&2; exit 1

@@ -1,5 +1,6 @@
 """Money into the vault."""
 
+import pytest
 from chain_world import World, refused_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from penstock.protocol.signing import Domain
 from penstock.settlement import vault
 from penstock.settlement.chain import Chain
+from penstock.settlement.rpc import to_hex
 
 CASH_LIMIT = 1 << 95
 
@@ -127,3 +129,17 @@ def test_a_token_cannot_deposit_again_in_the_middle_of_a_deposit(chain: Chain):
 def test_the_domain_is_the_one_messages_are_signed_for(world: World):
     expected = Domain(world.chain.chain_id, world.vault.address).separator()
     assert world.vault.call("domain_separator") == expected
+
+
+@pytest.mark.needs_node
+def test_the_last_subaccount_is_the_last_that_fits_its_width(world: World):
+    """Sixteen million openings later: the count is written into the vault's storage, where it is the third word."""
+    last = (1 << 24) - 1
+    world.chain._rpc.request(
+        "anvil_setStorageAt", to_hex(world.vault.address), to_hex(2), "0x" + (last - 1).to_bytes(32, "big").hex()
+    )
+    assert world.vault.call("subaccount_count") == last - 1
+    assert world.open(world.alice, 5).subaccount == last
+    world.give(world.alice, 5)
+    with refused_with("vault: no subaccount left"):
+        vault.open_subaccount(world.vault, world.alice, 5, sender=world.alice)

@@ -20,12 +20,13 @@ class TesterChain(Chain):
         try:
             from eth_tester import EthereumTester, PyEVMBackend
             from eth_tester.exceptions import TransactionFailed, ValidationError
+            from eth_utils.exceptions import ValidationError as Invalid
         except ImportError as error:
             raise ChainError("the in-process chain needs web3[tester]: install penstock with its demo extra") from error
         overrides = {} if start_time is None else {"timestamp": start_time}
         genesis = PyEVMBackend.generate_genesis_params(overrides=overrides)
         self._tester = EthereumTester(PyEVMBackend(genesis_parameters=genesis))
-        self._failures: tuple[type[Exception], ...] = (TransactionFailed, ValidationError)
+        self._failures: tuple[type[Exception], ...] = (TransactionFailed, ValidationError, Invalid)
         self.chain_id = _CHAIN_ID
 
     def describe(self) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from penstock.settlement.exits import pay, verify_claim
+from penstock.settlement.batches import root_at
+from penstock.settlement.exits import ClaimRefused, claim_root, pay, verify_claim
 from penstock.settlement.vault import held, paid
 from penstock.simulation.local_chain import LocalChain
 from penstock.venue.batcher import Batcher
@@ -43,7 +44,7 @@ async def claim_all(local: LocalChain, batcher: Batcher, subaccounts: Sequence[i
     vault, token = local.deployment.vault, local.deployment.token
     for subaccount in subaccounts:
         claim = await batcher.claim(subaccount)
-        proved = verify_claim(claim, batcher.settlement_root)
+        proved = verify_claim(claim, root_at(local.deployment.settlement, claim.number))
         exits.proved += 1
         due = proved.withdrawn - paid(vault, subaccount)
         before = int(token.call("balanceOf", proved.owner))
@@ -60,6 +61,8 @@ async def conserve(local: LocalChain, batcher: Batcher, subaccounts: Sequence[in
     deposited = sum(event.fields["amount"] for event in vault.events("Deposited", local.deployment.block))
     withdrawn = sum(paid(vault, subaccount) for subaccount in subaccounts)
     fund_claim = await batcher.claim(0)
+    if claim_root(fund_claim) != root_at(local.deployment.settlement, fund_claim.number):
+        raise ClaimRefused("subaccount 0's leaf is not in the root on chain")
     fund_cash = cash_of(fund_claim.leaf)
     in_vault = held(vault, local.deployment.token)
     return Conservation(deposited, withdrawn, fund_cash, in_vault, deposited - withdrawn - fund_cash)

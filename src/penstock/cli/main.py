@@ -1,0 +1,44 @@
+"""The `penstock` command."""
+
+from typing import Annotated
+
+import typer
+
+from penstock import __version__
+from penstock.cli.demo import run_demo, run_up
+from penstock.cli.journals import journals
+from penstock.cli.queries import accounts, batches, markets
+from penstock.cli.replays import replays
+
+app = typer.Typer(
+    help="Penstock: a non-custodial derivatives venue. Not audited; not for real money.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command("demo")(run_demo)
+app.command("up")(run_up)
+app.add_typer(accounts, name="account")
+app.add_typer(markets, name="market")
+app.add_typer(batches, name="batch")
+app.add_typer(journals, name="journal")
+app.add_typer(replays, name="replay")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"penstock {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Penstock: a non-custodial derivatives venue. Not audited; not for real money."""
+
+
+def main() -> None:
+    """Entry point."""
+    app()

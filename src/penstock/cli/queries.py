@@ -1,0 +1,87 @@
+"""Asking a running venue: accounts, markets, batches. Each command is one call of the public API."""
+
+import asyncio
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+
+from penstock.cli.output import print_json, print_pairs, print_table, refuse
+from penstock.participants.client import GatewayClient, GatewayError
+
+DEFAULT_URL = "http://127.0.0.1:8420"
+Url = Annotated[str, typer.Option(envvar="PENSTOCK_URL", help="Where the gateway listens.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+accounts = typer.Typer(help="Subaccounts: all of it is public.", no_args_is_help=True)
+markets = typer.Typer(help="Instruments, books, trades.", no_args_is_help=True)
+batches = typer.Typer(help="Batches on chain.", no_args_is_help=True)
+
+
+@accounts.command("show")
+def show_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Cash, equity, margins, positions and orders of one subaccount."""
+    account = ask(url, "penstock/get_subaccount", {"subaccount": subaccount})
+    if as_json:
+        print_json(account)
+        return
+    print_pairs({name: value for name, value in account.items() if not isinstance(value, list)})
+    for name in ("positions", "orders", "sessions"):
+        rows = account.get(name) or []
+        if rows:
+            print_table(name, list(rows[0]), [list(row.values()) for row in rows])
+
+
+@accounts.command("prove")
+def prove_account(subaccount: int, url: Url = DEFAULT_URL) -> None:
+    """The proof that `Vault.claim` takes, as JSON."""
+    print_json(ask(url, "penstock/get_proof", {"subaccount": subaccount}))
+
+
+@markets.command("list")
+def list_markets(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """The listed instruments."""
+    found = ask(url, "public/get_instruments", {"currency": "any"})
+    if as_json:
+        print_json(found)
+        return
+    columns = ["instrument_name", "kind", "tick_size", "min_trade_amount", "maker_commission", "taker_commission"]
+    print_table("instruments", columns, [[row[c] for c in columns] for row in found])
+
+
+@markets.command("book")
+def show_book(instrument: str, depth: int = 10, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """The best levels of one book."""
+    book = ask(url, "public/get_order_book", {"instrument_name": instrument, "depth": depth})
+    if as_json:
+        print_json(book)
+        return
+    rows = [("", price, amount) for price, amount in reversed(book["asks"])]
+    rows += [(amount, price, "") for price, amount in book["bids"]]
+    print_table(f"{instrument}  mark {book['mark_price']}  index {book['index_price']}", ["bid", "price", "ask"], rows)
+
+
+@batches.command("list")
+def list_batches(count: int = 10, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """The newest batches, newest first."""
+    found = ask(url, "penstock/get_batches", {"count": count})
+    if as_json:
+        print_json(found)
+        return
+    columns = ["number", "first_sequence", "last_sequence", "entries", "gas", "status", "settlement_root"]
+    print_table("batches", columns, [[row[c] for c in columns] for row in found])
+
+
+def ask(url: str, method: str, parameters: dict[str, Any]) -> Any:
+    """One call. Exits with 1 and the venue's reason when it refuses or does not answer."""
+    try:
+        return asyncio.run(_ask(url, method, parameters))
+    except GatewayError as error:
+        raise refuse(f"{method}: {error}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise refuse(f"no venue answers at {url}: {error}") from error
+
+
+async def _ask(url: str, method: str, parameters: dict[str, Any]) -> Any:
+    async with await GatewayClient.connect(url) as client:
+        return await client.call(method, parameters)
