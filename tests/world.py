@@ -1,13 +1,18 @@
 """A small venue for tests of the spec: roles with keys, a clock, and commands in one line each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+
+from msgspec.structs import replace
 
 from penstock.protocol.commands import (
     ALL_SCOPES,
     BUY,
     GOOD_TIL_CANCELLED,
+    INDEPENDENT,
     SELL,
     AccrueFunding,
+    Bundle,
     CancelAll,
     CancelOrder,
     CreditDeposit,
@@ -21,13 +26,25 @@ from penstock.protocol.commands import (
     SweepFees,
     Withdraw,
 )
-from penstock.protocol.events import Event, Refused, SlotGuarded
+from penstock.protocol.events import (
+    AllCancelled,
+    Event,
+    OrderAmended,
+    OrderCancelled,
+    OrderRested,
+    Refused,
+    RemainderCancelled,
+    SlotGuarded,
+    Traded,
+)
 from penstock.protocol.ledger import Entry
 from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import Member, Verified, bundle_root, hash_record
 from penstock.protocol.terms import Genesis, MarketTerms, default_markets
-from penstock.spec.state import State
+from penstock.spec.digest import engine_root
+from penstock.spec.evolve import evolve
+from penstock.spec.state import Account, State
 from penstock.spec.transition import Applied, apply
 
 START = 1_700_000_000 * MICRO
@@ -56,20 +73,15 @@ class World:
         for subaccount in range(1, traders + 1):
             self.deposit(subaccount, cash)
 
-    def send(self, *records: Record, signers: tuple[bytes, ...] = (), bundle_deadline: int = NO_DEADLINE) -> list[Event]:
+    def send(
+        self, *records: Record, signers: tuple[bytes, ...] = (), bundle_deadline: int = NO_DEADLINE
+    ) -> list[Event]:
         """Sequence one record, or several as a bundle, as already verified."""
         members = [Member(r, hash_record(r)) for r in records]
         message = Verified(members[0].record, members[0].record_hash, signers)
         if len(members) > 1:
-            from penstock.protocol.commands import INDEPENDENT, Bundle
-
-            bundle = Bundle(
-                bundle_root([m.record_hash for m in members]),
-                len(members),
-                INDEPENDENT,
-                records[0].subaccount,  # type: ignore[union-attr]
-                bundle_deadline,
-            )
+            root = bundle_root([m.record_hash for m in members])
+            bundle = Bundle(root, len(members), INDEPENDENT, records[0].subaccount, bundle_deadline)
             message = Verified(bundle, hash_record(bundle), signers, tuple(members))
         return self.apply(message).events
 
@@ -92,7 +104,9 @@ class World:
         record = CreditDeposit(self.state.deposits, subaccount, owner_of(subaccount), amount, 1)
         return self.send(changed(record, changes))
 
-    def order(self, subaccount: int, side: int, price: int, size: int, slot: int = 16, **changes: object) -> PlaceOrder:
+    def order(
+        self, subaccount: int, side: int, price: int, size: int, /, slot: int = 16, **changes: object
+    ) -> PlaceOrder:
         """A good-til-cancelled order of the subaccount, not sent."""
         record = PlaceOrder(
             subaccount, slot, self.next_nonce(), NO_DEADLINE, 0, side, price, size, ANY_FILL, GOOD_TIL_CANCELLED,
@@ -100,11 +114,11 @@ class World:
         )  # fmt: skip
         return changed(record, changes)
 
-    def buy(self, subaccount: int, price: int, size: int, slot: int = 16, **changes: object) -> list[Event]:
+    def buy(self, subaccount: int, price: int, size: int, /, slot: int = 16, **changes: object) -> list[Event]:
         """Send a buy signed by the owner."""
         return self.send(self.order(subaccount, BUY, price, size, slot, **changes), signers=(owner_of(subaccount),))
 
-    def sell(self, subaccount: int, price: int, size: int, slot: int = 16, **changes: object) -> list[Event]:
+    def sell(self, subaccount: int, price: int, size: int, /, slot: int = 16, **changes: object) -> list[Event]:
         """Send a sell signed by the owner."""
         return self.send(self.order(subaccount, SELL, price, size, slot, **changes), signers=(owner_of(subaccount),))
 
@@ -138,7 +152,7 @@ class World:
         """Publish a price signed by two oracles."""
         record = PublishPrice(market, self.time + 1, index, index if mark is None else mark)
         signers = changes.pop("signers", ORACLES[:2])
-        return self.send(changed(record, changes), signers=signers)  # type: ignore[arg-type]
+        return self.send(changed(record, changes), signers=signers)
 
     def walk_price(self, price: int, market: int = 0) -> None:
         """Move the price in capped steps."""
@@ -162,11 +176,42 @@ class World:
         """Poke a dead order."""
         return self.send(RemoveDeadOrder(subaccount, slot))
 
+    def account(self, subaccount: int) -> Account:
+        """The account as it is now."""
+        return self.state.accounts[subaccount]
 
-def changed(record: Record, changes: dict[str, object]) -> Record:  # type: ignore[type-var]
+    def size(self, subaccount: int, market: int = 0) -> int:
+        """Signed position, size units."""
+        position = self.account(subaccount).positions.get(market)
+        return position.size if position else 0
+
+    def wait(self, seconds: int) -> None:
+        """Let venue time pass."""
+        self.time += seconds * MICRO
+
+    def refuses(self, reason: Reason, attempt: Callable[[], list[Event]], *, guarded: bool) -> None:
+        """Assert that the attempt is refused for `reason`, says nothing else, and changes nothing else.
+
+        `guarded`: whether it got as far as raising its slot's guard nonce.
+        """
+        expected, entries = deepcopy(self.state), len(self.entries)
+        events = attempt()
+        guards = [e for e in events if isinstance(e, SlotGuarded)]
+        assert events == [*guards, Refused(0, reason)]
+        assert len(guards) == guarded
+        for guard in guards:
+            evolve(expected, guard)
+        assert engine_root(self.state) == engine_root(expected)
+        assert len(self.entries) == entries
+
+
+def terms(**changes: object) -> MarketTerms:
+    """The BTC market's default terms with some replaced."""
+    return replace(default_markets()[0], **changes)
+
+
+def changed(record: Record, changes: dict[str, object]) -> Record:
     """The record with some fields replaced."""
-    from msgspec.structs import replace
-
     return replace(record, **changes)
 
 
@@ -178,3 +223,28 @@ def reasons(events: Sequence[Event]) -> list[Reason]:
 def without_guards(events: Sequence[Event]) -> list[Event]:
     """Events less the slot guards, which every authenticated command begins with."""
     return [e for e in events if not isinstance(e, SlotGuarded)]
+
+
+def story(events: Sequence[Event]) -> list[tuple[object, ...]]:
+    """Events as short tuples, slot guards left out: what a reader wants to compare."""
+    return [_sentence(event) for event in without_guards(events)]
+
+
+def _sentence(event: Event) -> tuple[object, ...]:
+    match event:
+        case OrderRested():
+            return "rested", event.subaccount, event.side, event.price, event.size
+        case OrderAmended():
+            return "amended", event.subaccount, event.side, event.price, event.size
+        case Traded():
+            return "traded", event.maker, event.taker, event.price, event.size
+        case OrderCancelled():
+            return "cancelled", event.subaccount, event.slot, event.size, event.cause
+        case RemainderCancelled():
+            return "dropped", event.subaccount, event.slot, event.size, event.cause
+        case AllCancelled():
+            return "all cancelled", event.subaccount
+        case Refused():
+            return "refused", event.member, event.reason
+        case _:
+            return type(event).__name__, event

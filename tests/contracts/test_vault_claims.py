@@ -109,6 +109,8 @@ def test_a_subaccount_without_an_owner_is_not_paid(world: World, subaccount: int
         (159, 1, "vault: wrong leaf length"),
         (1120, 32, "vault: wrong leaf length"),
         (1152, 33, "vault: wrong leaf length"),
+        (128, 128, "vault: wrong leaf length"),
+        (1152, 160, "vault: wrong leaf length"),
     ],
 )
 def test_a_leaf_of_the_wrong_length_is_not_paid(world: World, length: int, positions: int, reason: str):

@@ -5,6 +5,7 @@ from chain_world import World, refused_with
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from penstock.protocol.ledger import next_deposit_head
 from penstock.protocol.signing import Domain
 from penstock.settlement import vault
 from penstock.settlement.chain import Chain
@@ -87,7 +88,7 @@ def test_the_deposit_chain_is_the_one_python_hashes(world: World, flows: list[tu
             made = vault.top_up(world.vault, subaccount, amount, sender=world.alice)
         else:
             made = vault.open_subaccount(world.vault, world.alice, amount, sender=world.alice)
-        heads.append(vault.next_head(heads[-1], made.deposit, made.subaccount, made.owner, amount))
+        heads.append(next_deposit_head(heads[-1], made.deposit, made.subaccount, made.owner, amount))
         assert made.head == heads[-1]
     assert [vault.deposit_head_at(world.vault, count) for count in range(len(heads))] == heads
     with refused_with("vault: deposit not made"):

@@ -7,6 +7,7 @@ from penstock.settlement import batches
 from penstock.settlement.chain import Chain
 from penstock.settlement.contract import deploy_contract
 from penstock.settlement.exits import pay
+from penstock.settlement.local_chain import open_chain
 
 WEEK = 7 * DAY
 
@@ -61,6 +62,11 @@ def test_the_bond_stays_until_the_last_batch_is_final(chain: Chain):
     chain.set_next_time(start + 100)
     world.settlement.send("withdraw_bond", ETHER, sender=world.operator)
     assert world.settlement.call("bond") == 0
+
+
+def test_genesis_is_final_even_where_time_began_yesterday():
+    with open_chain(start_time=DAY) as young:
+        assert batches.is_final(World(young, window=WEEK).settlement, 0)
 
 
 def test_production_refuses_a_window_below_seven_days(chain: Chain):

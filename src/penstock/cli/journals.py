@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from penstock.cli.output import print_json, print_pairs, print_table, refuse
-from penstock.protocol.signing import Domain
+from penstock.protocol.signing import Domain, Member
 from penstock.protocol.terms import Genesis
 from penstock.venue.envelopes import reopen
 from penstock.venue.journal import Journal, JournalError
@@ -51,7 +51,7 @@ def show_journal(
     rows = []
     for record in islice(journal.read(first), count):
         message = reopen(record.envelope, record.signers)
-        members = message.members or (message,)
+        members = message.members or (Member(message.record, message.record_hash),)
         rows += [
             {
                 "sequence": record.sequence,

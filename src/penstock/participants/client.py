@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 SOCKET_PATH: Final = "/ws/api/v2"
+UNAVAILABLE: Final = "UNAVAILABLE"
+"""Stands for a reason where the venue could not take an envelope now; it was not executed."""
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
 """Bytes of one incoming frame; a snapshot of a whole book is a few megabytes."""
 
@@ -42,7 +44,8 @@ class Answer(Struct, frozen=True):
     """The reply to one envelope.
 
     Sequenced: `sequence`, venue `time` (µs) and one outcome a record (a bundle's members in order). Refused
-    before sequencing: `refused` names the reason, `message` is its sentence, and there are no outcomes.
+    before sequencing: `refused` names the reason (or is `UNAVAILABLE`: send the same envelope again later),
+    `message` is its sentence, and there are no outcomes.
     `ack_s` is the time from `send` to this answer.
     """
 
@@ -74,6 +77,7 @@ class _Incoming(Struct):
     time: int | None = None
     outcomes: tuple[Outcome, ...] = ()
     refused: str | None = None
+    unavailable: str | None = None
     message: str | None = None
     id: int | None = None
     result: Raw = Raw(b"null")
@@ -176,6 +180,11 @@ class GatewayClient:
             if self._lost is not None:
                 raise ConnectionLost(str(self._lost))
 
+    async def drain(self) -> None:
+        """Wait until nothing is in flight and every answer's callbacks have run. Raises ConnectionLost."""
+        await self.room(1)
+        await asyncio.sleep(0)
+
     async def listen(self, channel: str, callback: Callable[[Any], None]) -> None:
         """Subscribe; `callback` gets every notification's content. Raises GatewayError when it is refused."""
         self._listeners.setdefault(channel, []).append(callback)
@@ -249,12 +258,13 @@ class GatewayClient:
             return
         future, sent = waiting
         self.in_flight -= 1
-        self._answered.set()
         if frame.time is not None:
             self._note_time(frame.time)
         if not future.done():
+            refused = frame.refused if frame.unavailable is None else UNAVAILABLE
             elapsed = time.perf_counter() - sent
-            future.set_result(Answer(elapsed, frame.sequence, frame.time, frame.outcomes, frame.refused, frame.message))
+            future.set_result(Answer(elapsed, frame.sequence, frame.time, frame.outcomes, refused, frame.message))
+        self._answered.set()
 
     def _take_result(self, number: int, frame: _Incoming) -> None:
         future = self._calls.pop(number, None)

@@ -55,6 +55,10 @@ class Session:
         self._nonces[slot] = nonce
         return nonce
 
+    def last_nonce(self, slot: int) -> int:
+        """The last nonce handed out for a slot, 0 if none was."""
+        return self._nonces.get(slot, 0)
+
     def place(
         self,
         slot: int,

@@ -34,6 +34,14 @@ class Slots:
         self._taken.add(slot)
         return slot
 
+    def claim(self, slot: int) -> bool:
+        """Take this slot if it was used before and is free now; whether it was."""
+        if slot not in self._freed:
+            return False
+        self._freed.remove(slot)
+        self._taken.add(slot)
+        return True
+
     def give_back(self, slot: int) -> None:
         """Free a slot that was taken. Raises ValueError for any other."""
         if slot not in self._taken:

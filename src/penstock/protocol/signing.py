@@ -168,10 +168,6 @@ def _unpack(separator: bytes, envelope: bytes) -> tuple[int, list[bytes], bytes,
     if len(envelope) < 34:
         raise Refusal(Reason.MESSAGE_TRUNCATED)
     scheme, count = envelope[32], envelope[33]
-    if scheme not in (UNSIGNED, SECP256K1_EIP712):
-        raise Refusal(Reason.SCHEME_UNKNOWN)
-    if envelope[:32] != separator:
-        raise Refusal(Reason.DOMAIN_WRONG)
     at = 34 + count * _SIGNATURE
     signatures = [envelope[34 + i * _SIGNATURE : 34 + (i + 1) * _SIGNATURE] for i in range(count)]
     record, at = _take(envelope, at)
@@ -184,6 +180,10 @@ def _unpack(separator: bytes, envelope: bytes) -> tuple[int, list[bytes], bytes,
         members.append(member)
     if at != len(envelope):
         raise Refusal(Reason.MESSAGE_TRUNCATED)
+    if scheme not in (UNSIGNED, SECP256K1_EIP712):
+        raise Refusal(Reason.SCHEME_UNKNOWN)
+    if envelope[:32] != separator:
+        raise Refusal(Reason.DOMAIN_WRONG)
     return scheme, signatures, record, members
 
 

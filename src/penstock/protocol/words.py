@@ -57,15 +57,15 @@ class Codec:
         words = [self.typehash]
         for name, atom in self.fields:
             value = getattr(record, name)
-            if isinstance(value, bytes):
-                if len(value) * 8 != atom.bits:
-                    raise ValueError(f"{self.record_type.__name__}.{name}: {len(value)} bytes, wants {atom.bits // 8}")
+            if atom.name in ("address", "bytes32"):
+                if not isinstance(value, bytes) or len(value) * 8 != atom.bits:
+                    raise ValueError(f"{self.record_type.__name__}.{name}: {value!r} is not {atom.bits // 8} bytes")
                 words.append(value.rjust(WORD, b"\0"))
                 continue
-            number = int(value)
-            if not 0 <= number < 1 << atom.bits:
-                raise ValueError(f"{self.record_type.__name__}.{name}: {number} is outside 0..2^{atom.bits}-1")
-            words.append(number.to_bytes(WORD, "big"))
+            # Neither 1.5 nor "1": what is signed is what was meant.
+            if not isinstance(value, int) or not 0 <= value < 1 << atom.bits:
+                raise ValueError(f"{self.record_type.__name__}.{name}: {value!r} is not in 0..2^{atom.bits}-1")
+            words.append(value.to_bytes(WORD, "big"))
         return b"".join(words)
 
     def decode(self, record: bytes) -> Struct:

@@ -1,13 +1,32 @@
 """An EVM inside this process, for machines without npm: slower than anvil, and gone with the process."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+import threading
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from penstock.settlement.chain import DEFAULT_GAS, Block, Chain, ChainError, Log, Receipt
 from penstock.settlement.rpc import from_hex, to_hex
 
 _CHAIN_ID: Final = 131277322940537
 """What the EVM's CHAINID answers; the library fixes it."""
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _in_turn(
+    method: "Callable[Concatenate[TesterChain, _P], _T]",
+) -> "Callable[Concatenate[TesterChain, _P], _T]":
+    """One thread at a time: the EVM behind the tester is not made for more."""
+
+    @wraps(method)
+    def locked(self: "TesterChain", /, *args: _P.args, **named: _P.kwargs) -> _T:
+        with self._lock:
+            return method(self, *args, **named)
+
+    return locked
 
 
 class TesterChain(Chain):
@@ -23,6 +42,7 @@ class TesterChain(Chain):
             from eth_utils.exceptions import ValidationError as Invalid
         except ImportError as error:
             raise ChainError("the in-process chain needs web3[tester]: install penstock with its demo extra") from error
+        self._lock = threading.RLock()
         overrides = {} if start_time is None else {"timestamp": start_time}
         genesis = PyEVMBackend.generate_genesis_params(overrides=overrides)
         self._tester = EthereumTester(PyEVMBackend(genesis_parameters=genesis))
@@ -32,9 +52,11 @@ class TesterChain(Chain):
     def describe(self) -> str:
         return f"chain: py-evm in this process (anvil not found), chain id {self.chain_id}"
 
+    @_in_turn
     def accounts(self) -> list[bytes]:
         return [from_hex(account) for account in self._tester.get_accounts()]
 
+    @_in_turn
     def send(
         self, sender: bytes, to: bytes | None, payload: bytes = b"", value: int = 0, gas: int = DEFAULT_GAS
     ) -> Receipt:
@@ -55,12 +77,14 @@ class TesterChain(Chain):
             from_hex(created) if created else None,
         )
 
+    @_in_turn
     def call(self, to: bytes, payload: bytes, sender: bytes | None = None) -> bytes:
         try:
             return from_hex(self._tester.call(_transaction(sender or self.accounts()[0], to, payload)))
         except self._failures as error:
             raise ChainError(str(error)) from error
 
+    @_in_turn
     def get_logs(
         self, address: bytes, topics: Sequence[bytes] = (), from_block: int = 0, to_block: int | None = None
     ) -> list[Log]:
@@ -73,12 +97,15 @@ class TesterChain(Chain):
         )
         return [log for log in map(_read_log, found) if log.block >= from_block]
 
+    @_in_turn
     def balance(self, address: bytes) -> int:
         return int(self._tester.get_balance(to_hex(address)))
 
+    @_in_turn
     def nonce(self, address: bytes) -> int:
         return int(self._tester.get_nonce(to_hex(address)))
 
+    @_in_turn
     def block(self, number: int | None = None) -> Block:
         try:
             raw = self._tester.get_block_by_number("latest" if number is None else number)
@@ -86,18 +113,22 @@ class TesterChain(Chain):
             raise ChainError(f"no block {number}") from error
         return Block(raw["number"], raw["timestamp"], from_hex(raw["hash"]))
 
+    @_in_turn
     def set_next_time(self, time: int) -> None:
         if time <= self.block().time:
             raise ChainError(f"time {time} is not after the newest block's")
         self._tester.time_travel(time)
 
+    @_in_turn
     def mine(self) -> Block:
         self._tester.mine_block()
         return self.block()
 
+    @_in_turn
     def snapshot(self) -> Any:
         return self._tester.take_snapshot()
 
+    @_in_turn
     def restore(self, mark: Any) -> None:
         self._tester.revert_to_snapshot(mark)
 

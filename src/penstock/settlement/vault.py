@@ -2,7 +2,6 @@
 
 import msgspec
 
-from penstock.protocol.words import keccak
 from penstock.settlement.contract import Contract
 
 NO_DEPOSIT = bytes(32)
@@ -18,18 +17,6 @@ class Deposit(msgspec.Struct, frozen=True):
     amount: int
     head: bytes
     l1_block: int
-
-
-def next_head(previous: bytes, deposit: int, subaccount: int, owner: bytes, amount: int) -> bytes:
-    """Head of the deposit chain after one more deposit, 32 bytes: keccak(0x0d ‖ previous ‖ its packed fields)."""
-    return keccak(
-        b"\x0d"
-        + previous
-        + deposit.to_bytes(8, "big")
-        + subaccount.to_bytes(3, "big")
-        + owner
-        + amount.to_bytes(12, "big")
-    )
 
 
 def deposits(vault: Contract, since_block: int = 0, to_block: int | None = None) -> list[Deposit]:

@@ -44,15 +44,15 @@ class LocalChain(Struct):
         self.chain.mine()
 
 
-def open_local_chain(accounts: Accounts, start_time: int, port: int | None = None, root: Path | None = None) -> LocalChain:
+def open_local_chain(
+    accounts: Accounts, start_time: int, port: int | None = None, root: Path | None = None
+) -> LocalChain:
     """Start a chain at `start_time` (unix s) and deploy. Raises ChainError when either fails."""
     chain = open_chain(root, port, start_time)
     try:
         operator = Signer(accounts.operator).address
         oracles = tuple(sorted(Signer(key).address for key in accounts.oracles))
-        genesis = Genesis(
-            chain.chain_id, vault_address(chain, operator), default_markets(), oracles, ORACLE_THRESHOLD
-        )
+        genesis = Genesis(chain.chain_id, vault_address(chain, operator), default_markets(), oracles, ORACLE_THRESHOLD)
         state = State.from_genesis(genesis)
         deployment = deploy(
             chain,

@@ -111,37 +111,45 @@ class Mirror:
                 self._slots[maker].give_back(slot)
             slots.clear()
 
-    def fill(self, taker_side: int, limit: int, size: int) -> int:
-        """A taker's order of ours traded against our levels, best first; returns the size that matched."""
+    def fill(self, taker_side: int, limit: int, size: int) -> tuple[int, list[tuple[int, int]]]:
+        """A taker's order of ours will trade against our levels, best first.
+
+        Returns the size that should match and the (maker, slot) of every order it should touch.
+        """
         side = self._sides[SELL if taker_side == BUY else BUY]
         left = size
+        touched: list[tuple[int, int]] = []
         while left:
             best = side.best()
             if best is None or (best > limit if taker_side == BUY else best < limit):
                 break
+            touched.append((self._maker_of(best), side.slots[best]))
             traded = min(left, side.sizes[best])
             left -= traded
-            self.observe(side.side, best, side.sizes[best] - traded)
-        return size - left
+            side.sizes[best] -= traded
+            if not side.sizes[best]:
+                self._vacate(side, best)
+        return size - left, touched
 
-    def observe(self, side: int, price: int, size: int) -> None:
-        """Our order at this level is seen to have `size` left; 0 means that it is gone and its slot free."""
-        ours = self._sides[side]
-        if price not in ours.sizes:
-            return
-        if size:
-            ours.sizes[price] = size
-        else:
-            self._vacate(ours, price)
+    def used(self, maker: int) -> set[int]:
+        """The slots that hold one of our levels, of one maker."""
+        return {
+            slot
+            for side in self._sides.values()
+            for price, slot in side.slots.items()
+            if self._maker_of(price) == maker
+        }
 
     def doubt(self, maker: int, slot: int) -> None:
-        """The venue refused this slot's last change: cancel whatever is there before using the slot again."""
+        """What the venue has in this slot is not what we thought: cancel it before using the slot again."""
         for side in self._sides.values():
             for price, used in side.slots.items():
                 if used == slot and self._maker_of(price) == maker:
                     del side.sizes[price], side.slots[price]
                     self._doubted[maker].append(slot)
                     return
+        if self._slots[maker].claim(slot):
+            self._doubted[maker].append(slot)
 
     def _maker_of(self, price: int) -> int:
         return (price // self._tick) % len(self._slots)

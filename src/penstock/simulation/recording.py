@@ -150,15 +150,15 @@ def load_file(path: Path, scale: Scale) -> list[Event]:
     for a line that does not parse or whose numbers are no whole price or size units.
     """
     reader = _Reader(scale)
-    number = 0
     try:
         with _open(path) as lines:
-            for number, line in enumerate(lines, 1):
+            for line in lines:
+                reader.number += 1
                 reader.read(line)
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise RecordingError(f"{path.name}: unreadable after line {number}: {error}") from error
+        raise RecordingError(f"{path.name}: unreadable after line {reader.number}: {error}") from error
     except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
-        raise RecordingError(f"{path.name}: line {number}: {error}") from error
+        raise RecordingError(f"{path.name}: line {reader.number}: {error}") from error
     return reader.ordered()
 
 
@@ -245,6 +245,7 @@ class _Reader:
     """Turns lines into events; quotes and snapshots without an exchange time wait for the file's clock offset."""
 
     def __init__(self, scale: Scale) -> None:
+        self.number = 0
         self._prices = _Units(scale.price_decimals)
         self._sizes = _Units(scale.size_decimals)
         self._keyed: list[tuple[int, int, Event]] = []

@@ -137,7 +137,7 @@ def reachable_share(
 ) -> dict[str, MarketShare]:
     """Play makers' mirror and takers' tape against a naive book; instrument -> share, and "all" for the sum.
 
-    Every recorded trade is an immediate-or-cancel order at its printed price. Counted from the moment all
+    Every recorded trade is an immediate-or-cancel order at its printed price. Counted after the moment all
     markets have their REST snapshot, for `seconds` of exchange time (None: to the end). `markets` are
     instrument names (None: all). `conflate` leaves out book states that no trade sees; the shares are the same.
     Raises RecordingError when a market has no snapshot, ValueError if the mirror ever crosses itself.
@@ -148,7 +148,7 @@ def reachable_share(
     tapes = {name: _MarketTape(levels, makers, conflate) for name in names}
     for name, event in recording.merged(until):
         if name in tapes:
-            tapes[name].play(event, event.time_us >= start)
+            tapes[name].play(event, event.time_us > start)
     shares = {name: tape.share for name, tape in tapes.items()}
     total = MarketShare()
     for share in shares.values():

@@ -8,6 +8,7 @@ from penstock.protocol.quantities import (
     CASH_BITS,
     MAX_POSITIONS,
     MAX_REMOVED_PER_SEQUENCE,
+    OPEN_INTEREST_BITS,
     SIZE_FUNDING_BITS,
     fits,
 )
@@ -47,12 +48,43 @@ class Taker(Struct, frozen=True):
     liquidation: bool = False
 
 
+class Sums(Struct, frozen=True):
+    """A market's running sums, or what positions in it add to them."""
+
+    fees: int = 0
+    entry_total: int = 0
+    size_funding: int = 0
+    open_interest: int = 0
+
+    def add(self, other: "Sums", sign: int = 1) -> "Sums":
+        """Field by field, `other` times `sign` added."""
+        return Sums(
+            self.fees + sign * other.fees,
+            self.entry_total + sign * other.entry_total,
+            self.size_funding + sign * other.size_funding,
+            self.open_interest + sign * other.open_interest,
+        )
+
+    def in_range(self) -> bool:
+        """Whether every sum is inside its width."""
+        return (
+            fits(self.fees, CASH_BITS)
+            and fits(self.entry_total, CASH_BITS)
+            and fits(self.size_funding, SIZE_FUNDING_BITS)
+            and fits(self.open_interest, OPEN_INTEREST_BITS)
+        )
+
+
 class Match(Struct):
-    """What a walk through the book would do: events, the taker's remainder, the drafts of all it touched."""
+    """What a walk through the book would do: events, the taker's remainder, the drafts of all it touched.
+
+    `sums` are the market's, kept through the walk.
+    """
 
     remaining: int
     events: list[Event] = field(default_factory=list)
     drafts: dict[int, Holding] = field(default_factory=dict)
+    sums: Sums = Sums()
     spent: bool = False
 
 
@@ -68,6 +100,7 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
     """
     state, market = moment.state, moment.state.markets[taker.market]
     result = Match(size, drafts={taker.subaccount: draft_of(state.accounts[taker.subaccount])})
+    result.sums = Sums(market.fees, market.entry_total, market.size_funding, market.open_interest)
     owner = state.accounts[taker.subaccount].owner
     for order in market.book.best_first(1 - taker.side):
         if result.remaining == 0 or moment.exhausted() or not crosses(taker.side, taker.price, order.price):
@@ -129,8 +162,11 @@ def _meet(moment: Moment, market: Market, taker: Taker, order: Order, maker: Acc
     change = signed(taker.side, clamped)
     if taker.liquidation:
         taker_fee = _bearable_fee(moment.state, taking, taker, change, order.price, taker_fee)
+    before = _share(taking, taker.market).add(_share(making, taker.market))
     fill(taking, taker.market, change, order.price, taker_fee, market.funding_index)
-    if not in_range(taking, taker.market) or not _sums_in_range(market, notional, maker_fee + taker_fee):
+    result.sums = result.sums.add(before, -1).add(_share(taking, taker.market)).add(_share(after, taker.market))
+    result.sums = result.sums.add(Sums(fees=maker_fee + taker_fee))
+    if not in_range(taking, taker.market) or not result.sums.in_range():
         raise Refusal(Reason.OUT_OF_RANGE)
     result.remaining -= clamped
     result.events.append(
@@ -170,11 +206,9 @@ def _bearable_fee(state: State, taking: Holding, taker: Taker, change: int, pric
     return min(fee, max(0, assess(state, trial).equity))
 
 
-def _sums_in_range(market: Market, notional: int, fees: int) -> bool:
-    """Whether the market's running sums keep their widths whatever this fill does to them."""
-    margin = max(abs(market.funding_index), 1) << 56
-    return (
-        fits(market.fees + fees, CASH_BITS)
-        and fits(abs(market.entry_total) + 2 * notional, CASH_BITS)
-        and fits(abs(market.size_funding) + margin, SIZE_FUNDING_BITS)
-    )
+def _share(holding: Holding, market: int) -> Sums:
+    """What a holding's position adds to its market's sums."""
+    position = holding.positions.get(market)
+    if position is None:
+        return Sums()
+    return Sums(0, position.entry, position.size * position.funding, max(0, position.size))

@@ -24,7 +24,8 @@ def decide_deposit(moment: Moment, command: CreditDeposit) -> list[Event]:
         raise Refusal(Reason.DEPOSIT_OWNER_WRONG)
     if command.amount == 0:
         raise Refusal(Reason.AMOUNT_NOT_POSITIVE)
-    if not fits(state.deposited + command.amount, CASH_BITS):
+    cash = account.cash if account else 0
+    if not fits(state.deposited + command.amount, CASH_BITS) or not fits(cash + command.amount, CASH_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
     head = next_deposit_head(state.deposit_head, command.deposit, command.subaccount, command.owner, command.amount)
     return [
@@ -41,7 +42,7 @@ def decide_withdraw(moment: Moment, command: Withdraw, record_hash: bytes) -> li
     account = state.accounts[command.subaccount]
     if any(not state.markets[m].fresh(moment.time) for m in account.positions):
         raise Refusal(Reason.PRICE_STALE)
-    if not fits(account.withdrawn + command.amount, WITHDRAWN_BITS):
+    if not fits(max(account.withdrawn, state.withdrawn) + command.amount, WITHDRAWN_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
     if command.amount == 0:
         raise Refusal(Reason.AMOUNT_NOT_POSITIVE)
@@ -63,4 +64,6 @@ def decide_sweep(moment: Moment, command: SweepFees) -> list[Event]:
     dust = div_floor(market.dust, FUNDING_SCALE)
     if market.fees + dust <= 0:
         raise Refusal(Reason.FEES_NOT_DUE)
+    if not fits(moment.state.accounts[INSURANCE_FUND].cash + market.fees + dust, CASH_BITS):
+        raise Refusal(Reason.OUT_OF_RANGE)
     return [FeesSwept(moment.sequence, command.market, market.fees, dust)]

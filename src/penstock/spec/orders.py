@@ -104,14 +104,16 @@ def _check_fields(command: PlaceOrder, market: Market) -> None:
 def _check_counts(place: Place) -> None:
     command, account = place.command, place.account
     held = account.positions.get(command.market)
-    replaced = place.old is not None
+    leaving = place.leaving
+    # An order killed by a mass cancel was forgotten with it; one that died with its session still counts.
+    frees = leaving is not None and leaving.accepted >= account.cancelled_before
     if command.reduce_only:
         if held is None or (held.size > 0) == (command.side == BUY):
             raise Refusal(Reason.REDUCE_ONLY_WOULD_GROW)
-        own = place.old is not None and place.old.reduce_only and place.old.market == command.market
+        own = leaving is not None and frees and leaving.reduce_only and leaving.market == command.market
         if account.reduce_only.get(command.market, 0) - own >= MAX_REDUCE_ONLY:
             raise Refusal(Reason.REDUCE_ONLY_LIMIT)
-    if account.open_orders - replaced >= MAX_OPEN_ORDERS:
+    if account.open_orders - frees >= MAX_OPEN_ORDERS:
         raise Refusal(Reason.OPEN_ORDER_LIMIT)
 
 

@@ -72,6 +72,10 @@ class SettlementTree:
             + FORCED_HEAD
         )
 
+    def holds(self, subaccount: int) -> bool:
+        """Whether the subaccount has a leaf."""
+        return subaccount in self._leaves
+
     def copy(self) -> "SettlementTree":
         """An independent tree at the same root."""
         twin = object.__new__(SettlementTree)

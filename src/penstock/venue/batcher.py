@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.protocol.ledger import LIST_DEPTH, Domains, Entry
 from penstock.protocol.words import keccak
@@ -17,6 +18,7 @@ from penstock.settlement.exits import Claim
 from penstock.spec.merkle import list_root
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
+from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRoot
 
 MAX_PER_BATCH: Final = 1 << (2 * LIST_DEPTH)
 
@@ -26,16 +28,6 @@ class Mark(Struct, frozen=True):
 
     sequence: int
     engine_root: bytes
-
-
-class PostedBatch(Struct):
-    """A batch on chain; `gas` as the receipt has it."""
-
-    batch: Batch
-    transaction: bytes
-    block: int
-    gas: int
-    final: bool = False
 
 
 class _Step(Struct, frozen=True):
@@ -71,7 +63,7 @@ class Batcher:
         durable: Callable[[int], Awaitable[None]],
     ) -> None:
         self.posted: list[PostedBatch] = []
-        self.on_change: list[Callable[[PostedBatch], None]] = []
+        self._watchers: list[Callable[[PostedBatch], None]] = []
         self.entries = 0
         self.read_block = deployment.block
         self.chain_time: Callable[[], int] | None = None
@@ -85,6 +77,8 @@ class Batcher:
         self._prepared: _Prepared | None = None
         self._last_sequence = 0
         self._last_number = 0
+        self._cut_entries = 0
+        self._final = 0
         self._deposits = genesis_state.deposits
         self._deposit_head = genesis_state.deposit_head
         self._posting = asyncio.Lock()
@@ -96,8 +90,8 @@ class Batcher:
         self.entries += len(entries)
 
     @property
-    def settlement_root(self) -> bytes:
-        """The root after the newest cut batch."""
+    def cut_root(self) -> bytes:
+        """The settlement root after the newest cut batch."""
         return self._root
 
     async def resume(self) -> None:
@@ -113,6 +107,7 @@ class Batcher:
         if self._last_sequence and (not covered or covered[-1].sequence != self._last_sequence):
             raise ValueError(f"the chain has batches up to sequence {self._last_sequence}, the journal ends before")
         self._pending = self._pending[len(covered) :]
+        self._cut_entries = sum(len(step.entries) for step in covered)
         for step in covered:
             for entry in step.entries:
                 self._count_deposit(entry)
@@ -140,13 +135,21 @@ class Batcher:
     async def refresh_finality(self) -> None:
         """Ask the chain which posted batches have become final."""
         async with self._posting:
-            for posted in self.posted:
-                if posted.final:
-                    continue
-                if not await asyncio.to_thread(is_final, self._deployment.settlement, posted.batch.number):
+            for index in range(self._final, len(self.posted)):
+                number = self.posted[index].number
+                if not await asyncio.to_thread(is_final, self._deployment.settlement, number):
                     break
-                posted.final = True
-                self._tell(posted)
+                self.posted[index] = replace(self.posted[index], status="final")
+                self._final = index + 1
+                self._tell(self.posted[index])
+
+    def newest(self, count: int) -> list[PostedBatch]:
+        """Up to `count` batches, newest first."""
+        return self.posted[: -count - 1 : -1]
+
+    def watch(self, told: Callable[[PostedBatch], None]) -> None:
+        """Call `told` for each batch when it is posted, and again when it is final."""
+        self._watchers.append(told)
 
     async def claim(self, subaccount: int) -> Claim:
         """The proof of an account leaf under the newest posted batch. Raises KeyError for an unknown subaccount."""
@@ -157,14 +160,26 @@ class Batcher:
                 proof.deposit_head, proof.forced_head, self._last_number,
             )  # fmt: skip
 
-    async def root_now(self) -> bytes:
-        """The settlement root after every durable command, whether cut into a batch or not."""
+    async def proof(self, subaccount: int) -> ClaimProof | None:
+        """`claim` as the gateway gives it; None while the subaccount is in no posted batch."""
+        if not self.posted or self._prepared is not None or not self._tree.holds(subaccount):
+            return None
+        claim = await self.claim(subaccount)
+        return ClaimProof(
+            claim.number, claim.leaf, claim.siblings, claim.markets_root, claim.globals_hash, claim.deposit_head,
+            claim.forced_head,
+        )  # fmt: skip
+
+    async def settlement_root(self, sequence: int) -> SettlementRoot:
+        """The root after every durable entry up to `sequence`, cut into a batch or not; never before the last cut."""
         async with self._posting:
-            if self._prepared is not None or not any(step.entries for step in self._pending):
-                return self._root
+            steps = [step for step in self._pending if step.sequence <= sequence]
+            last = steps[-1].sequence if steps else self._last_sequence
+            entries = self._cut_entries + sum(len(step.entries) for step in steps)
+            if not any(step.entries for step in steps):
+                return SettlementRoot(last, self._root, entries)
             twin = self._tree.copy()
-            steps = list(self._pending)
-        return await asyncio.to_thread(_advance_all, twin, steps)
+        return SettlementRoot(last, await asyncio.to_thread(_advance_all, twin, steps), entries)
 
     async def _cut(self) -> None:
         mark = self._mark()
@@ -201,6 +216,7 @@ class Batcher:
             len(leaves), steps[-1].time, self._deposits, self._deposit_head, self.read_block,
         )  # fmt: skip
         self._last_sequence = mark.sequence
+        self._cut_entries += len(leaves)
         return _Prepared(batch, path)
 
     def _count_deposit(self, entry: Entry) -> None:
@@ -211,7 +227,11 @@ class Batcher:
     async def _commit(self, prepared: _Prepared) -> PostedBatch:
         receipt = await asyncio.to_thread(self._commit_on_chain, prepared.batch)
         self._prepared = None
-        posted = PostedBatch(prepared.batch, receipt.transaction, receipt.block, receipt.gas_used)
+        batch = prepared.batch
+        posted = PostedBatch(
+            batch.number, batch.first_sequence, batch.last_sequence, batch.entries, batch.settlement_root,
+            batch.engine_root, receipt.transaction, receipt.block, "posted", receipt.gas_used,
+        )  # fmt: skip
         self.posted.append(posted)
         self._tell(posted)
         return posted
@@ -225,8 +245,8 @@ class Batcher:
         return commit(self._deployment.settlement, batch, self._deployment.operator)
 
     def _tell(self, posted: PostedBatch) -> None:
-        for listener in self.on_change:
-            listener(posted)
+        for told in self._watchers:
+            told(posted)
 
 
 def _advance_all(tree: SettlementTree, steps: list[_Step]) -> bytes:
@@ -267,20 +287,3 @@ async def post_every(batcher: Batcher, seconds: float, report: Callable[[str], N
             await batcher.refresh_finality()
         except ChainError as error:
             report(f"batch not committed, will try again: {error.reason}")
-
-
-def describe(posted: PostedBatch) -> dict[str, int | str]:
-    """A posted batch as the gateway's `penstock/get_batches` gives it."""
-    batch = posted.batch
-    return {
-        "number": batch.number,
-        "first_sequence": batch.first_sequence,
-        "last_sequence": batch.last_sequence,
-        "entries": batch.entries,
-        "settlement_root": "0x" + batch.settlement_root.hex(),
-        "engine_root": "0x" + batch.engine_root.hex(),
-        "transaction": "0x" + posted.transaction.hex(),
-        "block": posted.block,
-        "gas": posted.gas,
-        "status": "final" if posted.final else "posted",
-    }

@@ -37,6 +37,8 @@ _SIGNER: Final = 20
 _MAX_BODY: Final = _BODY.size + 255 * _SIGNER + MAX_ENVELOPE
 _MAX_GAP: Final = 1 << 20
 """How many sequences ahead a record behind damage may be and still be recognised."""
+_LONGEST_TAIL: Final = 64 << 20
+"""No group is longer; what is longer and holds no record was not torn."""
 
 
 class JournalError(Exception):
@@ -232,18 +234,20 @@ class Journal:
                         offset += len(frame) + length
                         continue
                 file.seek(offset)
-                self._drop_tail(offset, file.read(), sequence)
+                self._drop_tail(offset, file.read(_LONGEST_TAIL + 1), sequence)
                 break
         return sequence, time, offset
 
     def _drop_tail(self, offset: int, tail: bytes, last_sequence: int) -> None:
         """Cut an unfinished last record off. Raises JournalCorrupt when `tail` is anything else."""
-        frame = tail[: _FRAME.size]
-        if any(tail) and len(frame) == _FRAME.size and not _length_is_sound(frame):
-            raise JournalCorrupt(self.path, offset, "a record's length is damaged")
         found = _find_record(tail, last_sequence)
         if found:
             raise JournalCorrupt(self.path, offset, f"a damaged record before the good one at byte {offset + found}")
+        frame = tail[: _FRAME.size]
+        if any(tail) and len(frame) == _FRAME.size and not _length_is_sound(frame):
+            raise JournalCorrupt(self.path, offset, "a record's length is damaged")
+        if len(tail) > _LONGEST_TAIL:
+            raise JournalCorrupt(self.path, offset, f"over {_LONGEST_TAIL} bytes without a record")
         aside = self._name_aside(offset)
         with aside.open("xb") as copy:
             copy.write(tail)

@@ -5,9 +5,9 @@ removes them one by one; until it has, they are in `dead`.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, field
 
@@ -17,10 +17,11 @@ from penstock.protocol.events import (
     NO_SLOT,
     AllCancelled,
     DepositCredited,
-    Event,
+    FundingAccrued,
     OrderAmended,
     OrderCancelled,
     OrderRested,
+    PricePublished,
     SessionGranted,
     SessionRevoked,
     Traded,
@@ -35,7 +36,10 @@ KEPT_TRADES: Final = 1_000
 
 
 class Trade(Struct, frozen=True):
-    """One match, in price units and size units. `tick_direction` is 0 up, 1 level after up, 2 down, 3 level after down."""
+    """One match, in price units and size units.
+
+    `tick_direction` is 0 for up, 1 for level after an up, 2 for down, 3 for level after a down.
+    """
 
     number: int
     market_number: int
@@ -50,7 +54,10 @@ class Trade(Struct, frozen=True):
 
 
 class Changes(Struct):
-    """What happened to one market since these were last taken: each changed level's size before, trades, a new ticker."""
+    """What happened to one market since a watcher last looked.
+
+    `levels` holds (side, price) → the size before; `ticker` says that the last ticker sent is old.
+    """
 
     levels: dict[tuple[int, int], int] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
@@ -80,6 +87,7 @@ class PublicMarket:
         self.index_price = 0
         self.mark_price = 0
         self.funding_rate = 0
+        self.rate_time = 0
         self.open_interest = 0
         self.reduce_only = False
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
@@ -137,13 +145,27 @@ class MarketData:
         self._sessions: dict[tuple[int, int], int] = {}
         self._expiries: list[tuple[int, int, int]] = []
         self._moved: set[int] = set()
+        self._takers: dict[type, Callable[[Executed, Any], None]] = {
+            OrderRested: self._rest,
+            OrderAmended: self._amend,
+            OrderCancelled: self._cancel,
+            Traded: self._trade,
+            AllCancelled: self._cancel_all,
+            SessionGranted: self._grant,
+            SessionRevoked: self._revoke,
+            PricePublished: self._price,
+            FundingAccrued: self._fund,
+            DepositCredited: self._credit,
+        }
 
     def follow(self, executed: Sequence[Executed]) -> None:
         """Take the next durable commands."""
         for command in executed:
             self.advance(command.time)
             for event in command.events:
-                self._take(command, event)
+                take = self._takers.get(type(event))
+                if take is not None:
+                    take(command, event)
             for view in command.markets:
                 self._quote(view)
             if self._moved:
@@ -160,50 +182,45 @@ class MarketData:
         if self._moved:
             self._number_changes(time)
 
-    def _take(self, command: Executed, event: Event) -> None:
-        match event:
-            case OrderRested():
-                self._rest(command.sequence, event)
-            case OrderCancelled():
-                self._cancel(event)
-            case Traded():
-                self._trade(command.time, event)
-            case OrderAmended():
-                self._amend(command.sequence, event)
-            case AllCancelled():
-                self._kill(event.subaccount)
-            case SessionGranted():
-                self._grant(event)
-            case SessionRevoked():
-                self._sessions.pop((event.subaccount, event.session), None)
-                self._kill(event.subaccount, event.session)
-            case DepositCredited():
-                self.accounts = max(self.accounts, event.subaccount + 1)
-            case _:
-                return  # the others change nothing the public books show
-
-    def _rest(self, sequence: int, event: OrderRested) -> None:
+    def _rest(self, command: Executed, event: OrderRested) -> None:
         orders = self.orders.setdefault(event.subaccount, {})
         orders[event.slot] = PublicOrder(
-            event.market, event.side, event.price, event.size, event.nonce, sequence, event.session
+            event.market, event.side, event.price, event.size, event.nonce, command.sequence, event.session
         )
         self._shift(event.market, event.side, event.price, event.size)
 
-    def _amend(self, sequence: int, event: OrderAmended) -> None:
+    def _amend(self, command: Executed, event: OrderAmended) -> None:
         order = self.orders.get(event.subaccount, {}).get(event.slot)
         if order is None:
-            return  # its session expired between the command and its group
+            return  # `advance` was told a time later than this command's
         self._shift(order.market, order.side, order.price, event.size - order.size)
-        order.size, order.nonce, order.accepted, order.session = event.size, event.nonce, sequence, event.session
+        order.size, order.nonce = event.size, event.nonce
+        order.accepted, order.session = command.sequence, event.session
 
-    def _cancel(self, event: OrderCancelled) -> None:
+    def _credit(self, _: Executed, event: DepositCredited) -> None:
+        self.accounts = max(self.accounts, event.subaccount + 1)
+
+    def _price(self, _: Executed, event: PricePublished) -> None:
+        self.markets[event.market].rate_time = event.rate_time
+
+    def _fund(self, _: Executed, event: FundingAccrued) -> None:
+        self.markets[event.market].rate_time = 0
+
+    def _cancel_all(self, _: Executed, event: AllCancelled) -> None:
+        self._kill(event.subaccount)
+
+    def _revoke(self, _: Executed, event: SessionRevoked) -> None:
+        self._sessions.pop((event.subaccount, event.session), None)
+        self._kill(event.subaccount, event.session)
+
+    def _cancel(self, _: Executed, event: OrderCancelled) -> None:
         self.dead.pop((event.subaccount, event.slot), None)
         self._remove(event.subaccount, event.slot)
 
-    def _trade(self, time: int, event: Traded) -> None:
+    def _trade(self, command: Executed, event: Traded) -> None:
         market = self.markets[event.market]
         self.trade_count += 1
-        market.trade(self.trade_count, time, event)
+        market.trade(self.trade_count, command.time, event)
         order = self.orders.get(event.maker, {}).get(event.maker_slot)
         if order is not None and event.maker_slot != NO_SLOT:
             self._shift(order.market, order.side, order.price, -event.size)
@@ -213,7 +230,7 @@ class MarketData:
         change = event.size if event.taker_side == BUY else -event.size
         market.open_interest += self._fill(event.taker, event.market, change)
         market.open_interest += self._fill(event.maker, event.market, -change)
-        market.time = time
+        market.time = command.time
         market.touch()
 
     def _fill(self, subaccount: int, market: int, change: int) -> int:
@@ -227,7 +244,7 @@ class MarketData:
             del self.positions[subaccount]
         return max(after, 0) - max(before, 0)
 
-    def _grant(self, event: SessionGranted) -> None:
+    def _grant(self, _: Executed, event: SessionGranted) -> None:
         # Whoever held this place before is dead, and so are orders accepted before the grant that counts.
         self._kill(event.subaccount, event.session, before=event.from_sequence)
         expiry = event.expiry * MICRO

@@ -316,6 +316,10 @@ class Sequencer:
                 reply(outcome)
         self._unanswered -= len(group)
         self._publish(executed)
+        self.look_at_disk()
+
+    def look_at_disk(self) -> None:
+        """Refuse commands while the device has less than the reserve; take them again once it has more."""
         full = self._journal.free_space() < self._disk_reserve
         if full != self._disk_full:
             log.warning("disk space: commands are %s", "refused until there is more" if full else "taken again")

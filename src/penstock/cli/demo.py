@@ -1,0 +1,116 @@
+"""`penstock demo` and `penstock up`."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from penstock.cli.output import REMARKS, print_json, print_pairs, refuse
+from penstock.cli.queries import AsJson
+from penstock.cli.replays import Levels, Pace, Recording, read_levels, read_pace
+from penstock.settlement.chain import ChainError
+from penstock.simulation.demo import Demo, DemoOptions, problems
+from penstock.simulation.up import Up
+from penstock.venue.journal import JournalError
+from penstock.venue.sequencer import NodeStopped
+
+Port = Annotated[int, typer.Option(help="Port of the gateway and the page; 0 takes a free one.", min=0, max=65535)]
+Home = Annotated[Path | None, typer.Option(help="Folder for the journal and batches; default: a temporary one.")]
+WARNING = "[bold yellow]Not audited; not for real money.[/] Development keys, development chain, short windows."
+
+
+def run_demo(
+    seconds: Annotated[
+        float | None, typer.Option(help="Recorded seconds to play; default: until Ctrl-C.", min=1)
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
+    pace: Pace = "1",
+    levels: Levels = "20",
+    port: Port = 8420,
+    home: Home = None,
+    recording: Recording = None,
+    as_json: AsJson = False,
+) -> None:
+    """A whole venue on a recorded market: chain, node, makers and takers, page; everybody out at the end."""
+    options = DemoOptions(
+        seconds=seconds, pace=read_pace(pace), levels=read_levels(levels), port=port, home=home, recording=recording
+    )
+    REMARKS.print(WARNING)
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        found = asyncio.run(_demo(options))
+    except (ChainError, JournalError, NodeStopped, OSError, RuntimeError, TimeoutError) as error:
+        raise refuse(f"demo: {error}") from error
+    if report:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    (print_json if as_json else print_pairs)(found)
+    wrong = problems(found)
+    if wrong:
+        raise refuse("demo: " + "; ".join(wrong))
+
+
+def run_up(port: Port = 8420, home: Home = None) -> None:
+    """The same venue without the replay: development accounts funded, waiting for orders, until Ctrl-C."""
+    REMARKS.print(WARNING)
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        asyncio.run(_up(port, home))
+    except (ChainError, JournalError, NodeStopped, OSError, TimeoutError) as error:
+        raise refuse(f"up: {error}") from error
+
+
+async def _demo(options: DemoOptions) -> dict[str, Any]:
+    demo = Demo(options, lambda line: REMARKS.print(line, markup=False, highlight=False))
+    _on_signals(demo.stop)
+    return await demo.run(_show_table)
+
+
+async def _up(port: int, home: Path | None) -> None:
+    up = Up(port, home, lambda line: REMARKS.print(line, markup=False, highlight=False))
+    _on_signals(up.stop)
+    await up.run()
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _show_table(demo: Demo) -> None:
+    """A live table on a terminal, a line every ten seconds elsewhere."""
+    if not REMARKS.is_terminal:
+        while True:
+            await asyncio.sleep(10)
+            REMARKS.print(" · ".join(f"{name} {value}" for name, value in _figures(demo)), highlight=False)
+    with Live(console=REMARKS, refresh_per_second=4, transient=True) as live:
+        while True:
+            table = Table("", "", show_header=False)
+            for name, value in _figures(demo):
+                table.add_row(name, value)
+            live.update(table)
+            await asyncio.sleep(0.25)
+
+
+def _figures(demo: Demo) -> list[tuple[str, str]]:
+    assert demo.venue is not None
+    statistics = demo.venue.node.statistics.shown()
+    tape = demo.progress.get("tape") or {}
+    share = tape.get("matched_share")
+    ack = (demo.progress.get("ack_ms") or {}).get("p50")
+    return [
+        ("phase", str(demo.progress["phase"])),
+        ("commands", f"{statistics['commands']:,}"),
+        ("trades", f"{statistics['trades']:,}"),
+        ("volume", f"{float(statistics['volume']):,.0f} USDC"),
+        ("tape matched", "–" if share is None else f"{share:.2%}"),
+        ("ack p50", "–" if ack is None else f"{ack:.1f} ms"),
+        ("batches", f"{statistics['batches']:,}"),
+        ("page", demo.venue.node.url),
+    ]

@@ -1,0 +1,121 @@
+"""The end of a replay: no orders, no positions, no cash left behind."""
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.participants.client import GatewayClient
+from penstock.participants.session import Session
+from penstock.protocol.commands import BUY, IMMEDIATE_OR_CANCEL, SELL
+from penstock.simulation.market_player import Listing
+
+_ROUNDS = 3
+
+
+class Seat(Struct, frozen=True):
+    """A trader at the venue: the owner's session (slots 0 to 15) and the session key's."""
+
+    subaccount: int
+    owner: Session
+    trading: Session
+
+
+class CloseReport(Struct):
+    """How closing went: what is still open per (subaccount, instrument) in size units, and refusals on the way."""
+
+    rounds: int
+    left: dict[tuple[int, str], int]
+    reasons: list[str]
+
+    @property
+    def flat(self) -> bool:
+        """Whether every position is closed."""
+        return not self.left
+
+
+async def cancel_everything(seats: list[Seat]) -> list[str]:
+    """CancelAll for every account, signed by its owner; returns the refusals."""
+    reasons: list[str] = []
+    for seat in seats:
+        answer = await seat.owner.submit(seat.owner.cancel_all())
+        reasons += answer.reasons
+    return reasons
+
+
+async def close_positions(client: GatewayClient, seats: list[Seat], listings: list[Listing]) -> CloseReport:
+    """Close all positions of the seats against each other through the book, at the tick nearest the mark.
+
+    Longs rest reduce-only post-only sells there, shorts take them. What has no counterpart among the seats
+    (strangers traded, or stand in the way) is left and reported. Call with no orders of the seats resting.
+    """
+    report = CloseReport(0, {}, [])
+    for report.rounds in range(1, _ROUNDS + 1):
+        for listing in listings:
+            await _close_market(client, seats, listing, report)
+        report.reasons += await cancel_everything(seats)
+        report.left = {
+            (subaccount, listing.instrument): size
+            for listing in listings
+            for subaccount, size in (await _positions(client, seats, listing)).items()
+            if size
+        }
+        if not any(_matchable(report.left, listing) for listing in listings):
+            break
+    return report
+
+
+async def withdraw_cash(client: GatewayClient, seats: list[Seat]) -> dict[int, int]:
+    """Each owner withdraws min(cash, equity - initial margin); subaccount -> amount accepted (1e-6 USDC)."""
+    paid: dict[int, int] = {}
+    for seat in seats:
+        account = await _subaccount(client, seat)
+        free = min(Decimal(account["cash"]), Decimal(account["equity"]) - Decimal(account["initial_margin"]))
+        amount = int(free * 1_000_000)
+        if amount <= 0:
+            continue
+        answer = await seat.owner.submit(seat.owner.withdraw(amount))
+        if not answer.reasons:
+            paid[seat.subaccount] = amount
+    return paid
+
+
+def _matchable(left: dict[tuple[int, str], int], listing: Listing) -> bool:
+    sizes = [size for (_, instrument), size in left.items() if instrument == listing.instrument]
+    return any(size > 0 for size in sizes) and any(size < 0 for size in sizes)
+
+
+async def _close_market(client: GatewayClient, seats: list[Seat], listing: Listing, report: CloseReport) -> None:
+    positions = await _positions(client, seats, listing)
+    longs = [seat for seat in seats if positions[seat.subaccount] > 0]
+    shorts = [seat for seat in seats if positions[seat.subaccount] < 0]
+    if not longs or not shorts:
+        return
+    ticker = await client.call("public/ticker", {"instrument_name": listing.instrument})
+    price = round(ticker["mark_price"] / listing.price_unit / listing.tick) * listing.tick
+    for seats_of_side, side in ((longs, SELL), (shorts, BUY)):
+        for seat in seats_of_side:
+            slot = seat.trading.slots.take()
+            order = seat.trading.place(
+                slot, listing.market, side, price, abs(positions[seat.subaccount]), reduce_only=True,
+                post_only=side == SELL, time_in_force=IMMEDIATE_OR_CANCEL if side == BUY else 0,
+            )  # fmt: skip
+            answer = await seat.trading.submit(order)
+            report.reasons += answer.reasons
+            seat.trading.slots.give_back(slot)
+
+
+async def _positions(client: GatewayClient, seats: list[Seat], listing: Listing) -> dict[int, int]:
+    """Subaccount -> position in size units."""
+    found: dict[int, int] = {}
+    unit = Decimal(str(listing.size_unit))
+    for seat in seats:
+        account = await _subaccount(client, seat)
+        sizes = [p["size"] for p in account["positions"] if p["instrument_name"] == listing.instrument]
+        found[seat.subaccount] = int(sum((Decimal(size) for size in sizes), Decimal()) / unit)
+    return found
+
+
+async def _subaccount(client: GatewayClient, seat: Seat) -> dict[str, Any]:
+    account: dict[str, Any] = await client.call("penstock/get_subaccount", {"subaccount": seat.subaccount})
+    return account

@@ -1,0 +1,240 @@
+"""The demo: a whole venue, a recorded market, everybody out at the end, and a report of what was true."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from penstock.protocol.commands import SweepFees
+from penstock.protocol.signing import Signer
+from penstock.settlement.batches import batch_count, root_at
+from penstock.settlement.contracts import repository
+from penstock.simulation.accounts import development_accounts
+from penstock.simulation.exit_drill import Conservation, Exits, claim_all, conserve
+from penstock.simulation.local_chain import LocalChain, fund, open_local_chain
+from penstock.simulation.local_venue import LocalVenue, dev_clock
+from penstock.venue.outcomes import Recorded
+from penstock.venue.recovery import Roots, replay_journal
+
+CLOSE_TIMEOUT = 120.0
+Say = Callable[[str], None]
+Watch = Callable[["Demo"], Coroutine[Any, Any, None]]
+
+
+class DemoOptions(Struct, frozen=True, kw_only=True):
+    """What to run. `seconds` of recorded time (None: until `stop`); `recording` None is the shipped sample."""
+
+    seconds: float | None = None
+    pace: float | Literal["max"] = 1.0
+    levels: int | None = 20
+    port: int = 8420
+    home: Path | None = None
+    recording: Path | None = None
+
+
+class Demo:
+    """One run. `progress` may be read at any time while it runs."""
+
+    def __init__(self, options: DemoOptions, say: Say) -> None:
+        self.options = options
+        self.progress: dict[str, Any] = {"phase": "starting"}
+        self.venue: LocalVenue | None = None
+        self.stop = asyncio.Event()
+        self._say = say
+        self._accounts = development_accounts()
+        self._replay: asyncio.subprocess.Process | None = None
+
+    async def run(self, watch: Watch) -> dict[str, Any]:
+        """Everything from chain to report. `watch` runs beside the replay and is cancelled after it."""
+        home = self.options.home or Path(tempfile.mkdtemp(prefix="penstock-demo-"))
+        local = await asyncio.to_thread(open_local_chain, self._accounts, int(time.time()))
+        try:
+            self._say(local.chain.describe())
+            await self._open(local, home)
+            return await self._play_and_leave(local, home, watch)
+        finally:
+            await self._end_replay()
+            if self.venue is not None:
+                await self.venue.stop()
+            local.close()
+            if self.options.home is None:
+                shutil.rmtree(home, ignore_errors=True)
+
+    async def _open(self, local: LocalChain, home: Path) -> None:
+        owners = [trader.owner().address for trader in self._accounts.traders]
+        await asyncio.to_thread(fund, local, self._accounts, owners)
+        pace = None if self.options.pace == "max" else self.options.pace
+        self.venue = LocalVenue(
+            local, home, dev_clock(pace), port=self.options.port, console=console_folder(), chart_library=charts()
+        )
+        await self.venue.start()
+        await self.venue.credited(len(owners))
+        self._say(f"vault 0x{local.deployment.vault.address.hex()}: {len(owners)} subaccounts funded and credited")
+        self._say(f"open {self.venue.node.url}")
+
+    async def _play_and_leave(self, local: LocalChain, home: Path, watch: Watch) -> dict[str, Any]:
+        assert self.venue is not None
+        watching = asyncio.create_task(watch(self))
+        try:
+            replayed = await self._run_replay()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        self._say("everything is flat and withdrawn; sweeping fees, posting the last batch")
+        return await self._leave(local, home, replayed)
+
+    async def _run_replay(self) -> dict[str, Any]:
+        """The replay as a child process; its progress lines become `progress`."""
+        assert self.venue is not None
+        self._replay = await asyncio.create_subprocess_exec(
+            *replay_command(self.venue.node.url, self.options),
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=1 << 20,
+        )
+        stopping = asyncio.create_task(self._stop_replay())
+        try:
+            return await self._read_progress(self._replay)
+        finally:
+            stopping.cancel()
+
+    async def _read_progress(self, replay: asyncio.subprocess.Process) -> dict[str, Any]:
+        assert replay.stdout is not None and self.venue is not None
+        async for line in replay.stdout:
+            self.venue.check()
+            self.progress = msgspec.json.decode(line)
+            if self.progress["phase"] == "done":
+                return self.progress
+        raise RuntimeError(f"the replay ended early with exit code {await replay.wait()}")
+
+    async def _stop_replay(self) -> None:
+        await self.stop.wait()
+        if self._replay is not None and self._replay.returncode is None:
+            self._replay.terminate()
+
+    async def _end_replay(self) -> None:
+        if self._replay is not None and self._replay.returncode is None:
+            self._replay.kill()
+            await self._replay.wait()
+
+    async def _leave(self, local: LocalChain, home: Path, replayed: dict[str, Any]) -> dict[str, Any]:
+        assert self.venue is not None
+        venue, batcher = self.venue, self.venue.batcher
+        if venue.node.keepers is not None:
+            await venue.node.keepers.stop()
+        await sweep(venue)
+        await venue.stop_posting()
+        await batcher.post_all()
+        local.pass_finality()
+        await batcher.refresh_finality()
+        subaccounts = [trader.subaccount for trader in self._accounts.traders]
+        payer = Signer(self._accounts.deployer).address
+        exits = await claim_all(local, batcher, subaccounts, payer)
+        conservation = await conserve(local, batcher, subaccounts)
+        number = await asyncio.to_thread(batch_count, local.deployment.settlement)
+        on_chain = await asyncio.to_thread(root_at, local.deployment.settlement, number)
+        engine_root = venue.engine.engine_root()
+        statistics = venue.node.statistics.shown()
+        await venue.stop()
+        self._say("replaying the journal from nothing")
+        recovered = await asyncio.to_thread(replay_journal, home, local.genesis)
+        return build_report(
+            self.options, venue, statistics, replayed, exits, conservation, engine_root, on_chain, recovered
+        )
+
+
+async def sweep(venue: LocalVenue) -> None:
+    """Poke every market's fees and dust to subaccount 0 until the engine says there are none."""
+    for terms in venue.local.genesis.markets:
+        answer = await venue.node.sequencer.submit_local(SweepFees(terms.market))
+        if not isinstance(answer, Recorded):
+            raise RuntimeError(f"fees of {terms.name} were not swept: {answer}")
+
+
+def build_report(
+    options: DemoOptions,
+    venue: LocalVenue,
+    statistics: dict[str, Any],
+    replayed: dict[str, Any],
+    exits: Exits,
+    conservation: Conservation,
+    engine_root: bytes,
+    on_chain: bytes,
+    recovered: Roots,
+) -> dict[str, Any]:
+    """What `--report` writes."""
+    batcher = venue.batcher
+    gas = [posted.gas for posted in batcher.posted]
+    trades = statistics["trades"]
+    tape = replayed["tape"]
+    return {
+        "engine": venue.engine.name,
+        "seconds": options.seconds,
+        "pace": options.pace,
+        "levels": options.levels or "all",
+        "commands": statistics["commands"],
+        "orders": statistics["orders"],
+        "cancels": statistics["cancels"],
+        "trades": trades,
+        "volume": statistics["volume"],
+        "refused": statistics["refused"],
+        "tape": {name: tape[name] for name in ("trades", "volume", "matched_share", "reachable_share")},
+        "mid_error_bps": {name: replayed["mid_error_bps"][name] for name in ("p50", "p99")},
+        "ack_ms": {name: replayed["ack_ms"][name] for name in ("p50", "p99")},
+        "closed": replayed["closed"],
+        "batches": len(batcher.posted),
+        "ledger_entries": batcher.entries,
+        "engine_root": "0x" + engine_root.hex(),
+        "settlement_root": "0x" + batcher.cut_root.hex(),
+        "settlement_root_on_chain": "0x" + on_chain.hex(),
+        "gas": {
+            "batch_mean": sum(gas) / len(gas) if gas else None,
+            "per_trade": sum(gas) / trades if trades else None,
+        },
+        "exits": msgspec.to_builtins(exits),
+        "conservation": msgspec.to_builtins(conservation),
+        "recovered_root_equal": (recovered.engine_root, recovered.settlement_root) == (engine_root, batcher.cut_root),
+    }
+
+
+def problems(report: dict[str, Any]) -> list[str]:
+    """What of a report must not be: empty when the demo did what it promises."""
+    exits, conservation = report["exits"], report["conservation"]
+    checks = {
+        "not every position was closed": report["closed"]["flat"],
+        "the settlement root on chain is another": report["settlement_root"] == report["settlement_root_on_chain"],
+        "not every subaccount proved its exit": exits["proved"] == exits["subaccounts"],
+        "not every subaccount was paid to the last unit": exits["paid"] == exits["subaccounts"],
+        "deposits, withdrawals and the fund do not add up": conservation["difference"] == 0,
+        "the vault holds something else than the fund": conservation["vault"] == conservation["held"],
+        "the journal leads to other roots": report["recovered_root_equal"],
+    }
+    return [sentence for sentence, held in checks.items() if not held]
+
+
+def replay_command(url: str, options: DemoOptions) -> list[str]:
+    """The child's command line."""
+    command = [sys.executable, "-m", "penstock", "replay", "run", "--lines", "--url", url]
+    command += ["--pace", str(options.pace), "--levels", str(options.levels or "all")]
+    if options.recording is not None:
+        command += ["--recording", str(options.recording)]
+    command += ["--seconds", str(options.seconds if options.seconds is not None else 1e9)]
+    return command
+
+
+def console_folder() -> Path:
+    """The page's files."""
+    return repository() / "console"
+
+
+def charts() -> Path | None:
+    """The chart library npm has installed, or None."""
+    path = repository() / "node_modules/lightweight-charts/dist/lightweight-charts.standalone.production.mjs"
+    return path if path.exists() else None

@@ -1,0 +1,135 @@
+"""A whole venue on this machine: development chain, contracts, one node, deposits in, batches out."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from penstock.protocol.commands import CreditDeposit
+from penstock.protocol.quantities import MICRO
+from penstock.protocol.reasons import Reason
+from penstock.simulation.local_chain import DEV_FINALITY, LocalChain
+from penstock.venue.batcher import Batcher, Mark, post_every
+from penstock.venue.clock import Clock, DevClock
+from penstock.venue.engine_port import SpecEngine
+from penstock.venue.gateway.app import GatewayLimits
+from penstock.venue.keepers import KeeperPace
+from penstock.venue.l1 import DepositWatcher
+from penstock.venue.node import Node, NodeConfig
+from penstock.venue.outcomes import Recorded
+from penstock.venue.sequencer import Executed, NodeStopped
+
+log = logging.getLogger(__name__)
+
+BATCH_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 0.25
+UNSAFE: Final = (
+    "development keys",
+    f"development chain; batches are final after {DEV_FINALITY} s (DevSettlement)",
+    "one operator, whose batches no contract refutes yet",
+)
+
+
+class LocalVenue:
+    """Node, batcher and deposit watcher around a local chain. Start it, use `node.url`, stop it."""
+
+    def __init__(
+        self,
+        local: LocalChain,
+        home: Path,
+        clock: Clock,
+        *,
+        port: int = 0,
+        console: Path | None = None,
+        chart_library: Path | None = None,
+        keepers: KeeperPace | None = KeeperPace(fees=5.0),  # noqa: B008  frozen
+    ) -> None:
+        self.local = local
+        self.home = home
+        self.clock = clock
+        self.batcher = Batcher(local.genesis_state, local.deployment, home / "batches", self._mark, self._durable)
+        self.batcher.chain_time = self._chain_time
+        config = NodeConfig(
+            home=home,
+            genesis=local.genesis,
+            port=port,
+            console=console,
+            chart_library=chart_library,
+            keepers=keepers,
+            limits=GatewayLimits(),
+            unsafe=UNSAFE,
+            settlement=local.deployment.settlement.address,
+        )
+        self.engine = SpecEngine(local.genesis)
+        self.node = Node(config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe])
+        self.watcher = DepositWatcher(local.deployment, self._credit)
+        self._posting: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Write the genesis into the home folder, start the node, then credit and post in the background."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "genesis.json").write_bytes(msgspec.json.encode(self.local.genesis))
+        await self.node.start()
+        await self.batcher.resume()
+        self._posting = [
+            asyncio.create_task(self.watcher.run(POLL_SECONDS, log.warning), name="deposits"),
+            asyncio.create_task(post_every(self.batcher, BATCH_SECONDS, log.warning), name="batches"),
+        ]
+
+    async def credited(self, deposits: int, timeout: float = 30.0) -> None:
+        """Wait until so many deposits are credited. Raises TimeoutError, or what stopped the watcher."""
+        async with asyncio.timeout(timeout):
+            while self.watcher.credited < deposits:
+                self.check()
+                await asyncio.sleep(0.02)
+
+    def check(self) -> None:
+        """Raises what stopped the node or a background task, if anything did."""
+        if self.node.sequencer.failure is not None:
+            raise NodeStopped(str(self.node.sequencer.failure))
+        for task in self._posting:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def stop_posting(self) -> None:
+        """End the background tasks; whatever is pending stays pending."""
+        for task in self._posting:
+            task.cancel()
+        await asyncio.gather(*self._posting, return_exceptions=True)
+        self._posting = []
+
+    async def stop(self) -> None:
+        """Stop the tasks and the node. The chain stays up: it belongs to whoever opened it."""
+        await self.stop_posting()
+        await self.node.stop()
+
+    def _mark(self) -> Mark:
+        return Mark(self.node.sequencer.sequence, self.engine.engine_root())
+
+    async def _durable(self, sequence: int) -> None:
+        await self.node.sequencer.durable(sequence)
+
+    def _observe(self, group: Sequence[Executed]) -> None:
+        for executed in group:
+            self.batcher.observe(executed.sequence, executed.time, executed.message.record_hash, executed.entries)
+        self.batcher.read_block = self.watcher.read_block
+
+    def _chain_time(self) -> int:
+        return self.clock.now() // MICRO
+
+    async def _credit(self, deposit: CreditDeposit) -> Reason | None:
+        answer = await self.node.sequencer.submit_local(deposit)
+        if not isinstance(answer, Recorded):
+            raise NodeStopped(f"deposit {deposit.deposit} was not sequenced: {answer}")
+        reason = answer.outcomes[0].reason
+        return Reason[reason] if reason else None
+
+
+def dev_clock(pace: float | None) -> DevClock:
+    """A Dev clock from now at `pace` times real time; None is driven by the replay."""
+    import time
+
+    return DevClock(time.time_ns() // 1000, 0.0 if pace is None else pace)

@@ -1,0 +1,119 @@
+"""Keepers: pokes at what is due. They see what anybody sees and go through the sequencer like anybody."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.commands import AccrueFunding, Liquidate, Poke, RemoveDeadOrder, SweepFees
+from penstock.protocol.quantities import FUNDING_SCALE
+from penstock.venue.clock import Clock
+from penstock.venue.engine_port import Engine
+from penstock.venue.market_data import MarketData
+from penstock.venue.outcomes import Answer, Recorded
+from penstock.venue.sequencer import Sequencer
+
+INSURANCE_FUND: Final = 0
+
+
+class KeeperPace(Struct, frozen=True):
+    """Seconds between rounds of each keeper, and how much one round may look at; 0 seconds turns a keeper off."""
+
+    funding: float = 1.0
+    fees: float = 60.0
+    liquidations: float = 0.5
+    dead_orders: float = 1.0
+    accounts_a_round: int = 64
+    orders_a_round: int = 64
+
+
+class Keepers:
+    """Untrusted and replaceable. `sent` and `refused` count by kind of poke; a refusal is normal."""
+
+    def __init__(
+        self, sequencer: Sequencer, engine: Engine, market_data: MarketData, clock: Clock, pace: KeeperPace
+    ) -> None:
+        self.sent: Counter[str] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
+        self._sequencer = sequencer
+        self._engine = engine
+        self._market_data = market_data
+        self._clock = clock
+        self._pace = pace
+        self._funded_at: dict[int, int] = {}
+        self._next_account = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin the rounds on the running loop."""
+        rounds = (
+            (self._pace.funding, self.accrue_funding),
+            (self._pace.fees, self.sweep_fees),
+            (self._pace.liquidations, self.liquidate),
+            (self._pace.dead_orders, self.remove_dead_orders),
+        )
+        for seconds, once in rounds:
+            if seconds > 0:
+                self._tasks.append(asyncio.create_task(self._repeat(seconds, once), name=f"keeper {once.__name__}"))
+
+    async def stop(self) -> None:
+        """End the rounds."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def accrue_funding(self) -> None:
+        """Poke each market that has gathered some funding and whose interval has passed since the last poke."""
+        now = self._clock.now()
+        for number, market in self._market_data.markets.items():
+            due = self._funded_at.get(number, 0) + market.terms.funding_interval
+            if market.rate_time and now >= due:
+                self._funded_at[number] = now
+                self._poke(AccrueFunding(number))
+
+    def sweep_fees(self) -> None:
+        """Poke each market that has fees or whole dust."""
+        for view in self._engine.markets():
+            if view.fees + view.dust // FUNDING_SCALE > 0:
+                self._poke(SweepFees(view.market))
+
+    def liquidate(self) -> None:
+        """Look at the next few accounts that hold positions; poke those below maintenance margin."""
+        holders = sorted(self._market_data.positions)
+        if not holders:
+            return
+        later = [subaccount for subaccount in holders if subaccount >= self._next_account]
+        turn = (later or holders)[: self._pace.accounts_a_round]
+        self._next_account = turn[-1] + 1
+        for subaccount in turn:
+            account = self._engine.account(subaccount)
+            if account and subaccount != INSURANCE_FUND and account.equity < account.maintenance_margin:
+                self._poke(Liquidate(subaccount))
+
+    def remove_dead_orders(self) -> None:
+        """Poke some of the dead orders that still stand in the engine's books."""
+        for subaccount, slot in list(self._market_data.dead)[: self._pace.orders_a_round]:
+            self._poke(RemoveDeadOrder(subaccount, slot))
+
+    async def _repeat(self, seconds: float, once: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            if self._sequencer.unavailable() is None:
+                once()
+
+    def _poke(self, poke: Poke) -> None:
+        kind = type(poke).__name__
+        self.sent[kind] += 1
+        self._sequencer.submit_local(poke).add_done_callback(lambda answered: self._count(kind, answered))
+
+    def _count(self, kind: str, answered: "asyncio.Future[Answer]") -> None:
+        if answered.cancelled():
+            return
+        answer = answered.result()
+        if isinstance(answer, Recorded):
+            reason = answer.outcomes[0].reason
+            if reason is not None:
+                self.refused[kind, reason] += 1

@@ -1,0 +1,208 @@
+"""One node: home folder, clock, engine, journal, sequencer, market data, gateway, keepers, wired and run."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.signing import Domain
+from penstock.protocol.terms import Genesis
+from penstock.venue.clock import REPORTED_DRIFT, Clock, DevClock, WallClock
+from penstock.venue.engine_port import Engine, SpecEngine
+from penstock.venue.gateway.app import Gateway, GatewayLimits
+from penstock.venue.gateway.batches import Batches, PostedBatch
+from penstock.venue.gateway.public import Methods
+from penstock.venue.gateway.rpc import Rpc
+from penstock.venue.gateway.statistics import Statistics
+from penstock.venue.gateway.subscriptions import EVERY_100_MS, RAW, Subscriptions
+from penstock.venue.journal import HomeLock, Journal, JournalError
+from penstock.venue.keepers import KeeperPace, Keepers
+from penstock.venue.market_data import MarketData
+from penstock.venue.sequencer import DISK_RESERVE, WAITING_LIMIT, NodeStopped, Observer, Sequencer
+
+log = logging.getLogger(__name__)
+
+TICK: Final = 0.1
+"""Seconds between aggregated messages, and between looks at what expired."""
+DRIFT_CHECK: Final = 5.0
+
+
+class NodeConfig(Struct, frozen=True):
+    """All a node can be told. `keepers` None runs none; `settlement` is the contract's address, for `get_domain`."""
+
+    home: Path
+    genesis: Genesis
+    host: str = "127.0.0.1"
+    port: int = 0
+    console: Path | None = None
+    chart_library: Path | None = None
+    keepers: KeeperPace | None = KeeperPace()
+    limits: GatewayLimits = GatewayLimits()
+    unsafe: tuple[str, ...] = ()
+    settlement: bytes | None = None
+    waiting_limit: int = WAITING_LIMIT
+    disk_reserve: int = DISK_RESERVE
+
+
+class Node:
+    """A running venue. `observers` see every durable group from the first record of the journal on, in order."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        *,
+        clock: Clock | None = None,
+        engine: Engine | None = None,
+        batches: Batches | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.config = config
+        self.clock: Clock = clock or WallClock()
+        self.engine: Engine = engine or SpecEngine(config.genesis)
+        self.batches = batches
+        self.separator = Domain(config.genesis.chain_id, config.genesis.vault).separator()
+        self.market_data = MarketData(config.genesis.markets)
+        self.subscriptions = Subscriptions(self.market_data)
+        self.statistics = Statistics()
+        self.sequencer: Sequencer
+        self.keepers: Keepers | None = None
+        self._observers = list(observers)
+        self._gateway: Gateway | None = None
+        self._journal: Journal | None = None
+        self._lock: HomeLock | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped: asyncio.Future[BaseException] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the gateway listens, with a slash at the end; empty before `start`."""
+        return self._gateway.url if self._gateway else ""
+
+    async def start(self) -> None:
+        """Take the home folder, replay the journal, listen.
+
+        Raises JournalBusy, JournalForeign, JournalCorrupt, or NodeStopped when the replay fails.
+        """
+        config = self.config
+        self._stopped = asyncio.get_running_loop().create_future()
+        self._lock = HomeLock(config.home)
+        try:
+            self._journal = Journal(config.home, config.genesis.ruleset(), self.separator)
+            self._open_sequencer(self._journal)
+            last = self.sequencer.recover()
+        except (JournalError, NodeStopped):
+            self._release_home()
+            raise
+        log.info("node: %d commands replayed on the %s engine", last, self.engine.name)
+        self.sequencer.observe(self.statistics.follow)
+        self.sequencer.observe(self.subscriptions.follow)
+        self.sequencer.start()
+        if self.batches is not None:
+            self.batches.watch(self._tell_batch)
+        self._gateway = self._build_gateway()
+        await self._gateway.start(config.host, config.port)
+        if config.keepers is not None:
+            self.keepers = Keepers(self.sequencer, self.engine, self.market_data, self.clock, config.keepers)
+            self.keepers.start()
+        self._tasks = [asyncio.create_task(self._tick(), name="market data tick")]
+        if isinstance(self.clock, WallClock):
+            self._tasks.append(asyncio.create_task(self._watch_drift(self.clock), name="clock drift"))
+        for task in self._tasks:
+            task.add_done_callback(self._task_ended)
+
+    async def stop(self) -> None:
+        """Take no more commands, answer those taken, close every connection, let go of the home folder."""
+        if self.keepers is not None:
+            await self.keepers.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.sequencer.stop()
+        if self._gateway is not None:
+            await self._gateway.stop()
+            self._gateway = None
+        self._release_home()
+
+    async def run(self) -> int:
+        """Wait until the node has to stop of itself. Returns the process's exit code: 1. Cancel it to stop the node."""
+        assert self._stopped is not None, "start the node first"
+        try:
+            error = await self._stopped
+            log.critical("node: stopped at sequence %d: %r", self.sequencer.sequence, error)
+        finally:
+            await self.stop()
+        return 1
+
+    def _open_sequencer(self, journal: Journal) -> None:
+        self.sequencer = Sequencer(
+            self.engine,
+            journal,
+            self.clock,
+            self.separator,
+            waiting_limit=self.config.waiting_limit,
+            disk_reserve=self.config.disk_reserve,
+            on_stop=self._fall,
+        )
+        self.sequencer.observe(self.market_data.follow)
+        for observer in self._observers:
+            self.sequencer.observe(observer)
+
+    def _build_gateway(self) -> Gateway:
+        config = self.config
+        unsafe = list(config.unsafe)
+        if isinstance(self.clock, DevClock):
+            unsafe.append("Dev clock")
+        methods = Methods(
+            config.genesis, self.engine, self.sequencer, self.market_data, self.subscriptions, self.statistics,
+            self.clock, self.batches, unsafe, config.settlement,
+        )  # fmt: skip
+        return Gateway(
+            Rpc(methods.table(), self.clock.now),
+            self.sequencer,
+            self.subscriptions,
+            console=config.console,
+            chart_library=config.chart_library,
+            limits=config.limits,
+        )
+
+    def _tell_batch(self, batch: PostedBatch) -> None:
+        self.statistics.batches += batch.status == "posted"
+        self.subscriptions.tell_batch(batch)
+
+    def _fall(self, error: BaseException) -> None:
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(error)
+
+    def _task_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._fall(task.exception() or NodeStopped(f"{task.get_name()} ended"))
+
+    def _release_home(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            if self.sequencer.waiting == 0:
+                # Nothing is on its way with an earlier stamp, so what expired by now may leave the books now.
+                self.market_data.advance(self.clock.now())
+                self.subscriptions.flush(RAW)
+                self.sequencer.look_at_disk()
+            self.subscriptions.flush(EVERY_100_MS)
+
+    async def _watch_drift(self, clock: WallClock) -> None:
+        reported = 0
+        while True:
+            await asyncio.sleep(DRIFT_CHECK)
+            drift = clock.drift()
+            if abs(drift - reported) > REPORTED_DRIFT:
+                reported = drift
+                log.warning("clock: the wall clock is %d µs ahead of venue time; venue time goes on evenly", drift)

@@ -1,0 +1,61 @@
+"""kill -9 at any instant: what was acknowledged is there."""
+
+import asyncio
+import random
+import signal
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from penstock.protocol.commands import BUY
+
+from .harness import Client, Pen, running, submit
+
+TESTS = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_every_acknowledged_command_survives_kill_9(tmp_path, seed):
+    """Ten connections' worth of orders fly when the process dies; nothing acknowledged may be missing or renumbered."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "venue.child", str(tmp_path), cwd=TESTS, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        url = (await asyncio.wait_for(child.stdout.readline(), 20)).decode().strip()
+        acknowledged = await trade_until_killed(url, child, random.Random(seed))
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+    assert child.returncode == -signal.SIGKILL
+    assert len(acknowledged) >= 40
+    async with running(tmp_path, funded=False) as node:
+        assert node.sequencer.sequence >= max(reply["sequence"] for _, reply in acknowledged)
+        before = node.sequencer.sequence
+        for envelope, reply in acknowledged:
+            answer = await submit(node, envelope)
+            assert (answer.sequence, answer.time) == (reply["sequence"], reply["time"])
+        assert node.sequencer.sequence == before, "no acknowledged command may be executed twice"
+
+
+async def trade_until_killed(url, child, dice):
+    pen = Pen()
+    envelopes, acknowledged = [], []
+    kill_after = dice.randrange(40, 120)
+    async with aiohttp.ClientSession() as session, session.ws_connect(url + "ws/api/v2") as socket:
+        client = Client(socket)
+        for tag in range(600):
+            subaccount, slot = 1 + tag % 3, 16 + tag // 3
+            envelopes.append(pen.seal(pen.order(subaccount, BUY, 599_000 - tag, 100, slot)))
+            await socket.send_bytes(tag.to_bytes(8, "big") + envelopes[-1])
+        while True:
+            try:
+                reply = await client.receive()
+            except AssertionError:
+                return acknowledged
+            if "sequence" in reply:
+                acknowledged.append((envelopes[reply["tag"]], reply))
+            if len(acknowledged) == kill_after:
+                child.kill()

@@ -1,0 +1,300 @@
+"""One order, nothing before it is durable, and what happens when the disk or the engine gives way."""
+
+import asyncio
+import errno
+import os
+
+import pytest
+from msgspec import Struct
+
+from penstock.protocol.commands import BUY, SELL, AccrueFunding, CreditDeposit
+from penstock.protocol.events import Refused
+from penstock.protocol.reasons import Reason
+from penstock.protocol.signing import seal
+from penstock.venue.clock import DevClock
+from penstock.venue.engine_port import SpecEngine
+from penstock.venue.journal import Journal, JournalCorrupt
+from penstock.venue.node import Node
+from penstock.venue.outcomes import ACCEPTED, Declined, Recorded, Unavailable
+from penstock.venue.sequencer import NodeStopped, Sequencer
+
+from .harness import GENESIS, SEPARATOR, START, Pen, config, owner, running, submit
+
+PRICE = 600_000
+
+
+class Applied(Struct):
+    """What the pretend engine says."""
+
+    events: list
+    entries: list
+
+
+class PretendEngine:
+    """Accepts everything, refuses every third sequence, and breaks at one if told to."""
+
+    name = "pretend"
+
+    def __init__(self, breaks_at=0):
+        self.applied = []
+        self.breaks_at = breaks_at
+
+    def apply(self, sequence, time, message):
+        if sequence == self.breaks_at:
+            raise ZeroDivisionError("a bug")
+        self.applied.append((sequence, time, message))
+        return Applied([Refused(0, Reason.NONCE_USED)] if sequence % 3 == 0 else [], [])
+
+    def market(self, _):
+        return None
+
+    def markets(self):
+        return []
+
+
+class Bench:
+    """A sequencer on a real journal with a pretend engine."""
+
+    def __init__(self, home, engine=None, **limits):
+        self.engine = engine or PretendEngine()
+        self.journal = Journal(home, GENESIS.ruleset(), SEPARATOR)
+        self.clock = DevClock(START, 0)
+        self.failures = []
+        self.groups = []
+        limits = {"disk_reserve": 0, **limits}
+        self.sequencer = Sequencer(
+            self.engine, self.journal, self.clock, SEPARATOR, on_stop=self.failures.append, **limits
+        )
+        self.sequencer.observe(lambda group: self.groups.append([e.sequence for e in group]))
+        self.pen = Pen()
+
+    def order(self):
+        return self.pen.seal(self.pen.order(1, BUY, PRICE, 100))
+
+    def send(self, envelope):
+        answered = asyncio.get_running_loop().create_future()
+        self.sequencer.submit(envelope, lambda a: answered.done() or answered.set_result(a))
+        return answered
+
+    async def close(self):
+        await self.sequencer.stop()
+        self.journal.close()
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    made = []
+
+    def make(engine=None, **limits):
+        made.append(Bench(tmp_path, engine, **limits))
+        made[-1].sequencer.start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+async def test_commands_are_numbered_from_one_and_stamped_by_the_clock(bench):
+    desk = bench()
+    first, second = desk.send(desk.order()), desk.send(desk.order())
+    assert await first == Recorded(1, START, (ACCEPTED,))
+    desk.clock.advance_to(START + 7)
+    third = desk.send(desk.order())
+    assert (await second).time == START
+    answer = await third
+    assert (answer.sequence, answer.time, answer.outcomes[0].reason) == (3, START + 7, "NONCE_USED")
+    assert [at for at, _, _ in desk.engine.applied] == [1, 2, 3]
+
+
+async def test_nothing_leaves_before_its_group_is_on_disk_and_then_in_order(bench, monkeypatch):
+    desk = bench()
+    allowed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    sync = os.fdatasync
+
+    def slow(descriptor):
+        asyncio.run_coroutine_threadsafe(allowed.wait(), loop).result()
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    answers = []
+    envelopes = [desk.order() for _ in range(5)]
+    for envelope in envelopes:
+        desk.sequencer.submit(envelope, lambda a: answers.append(a.sequence))
+    await asyncio.sleep(0.05)
+    assert len(desk.engine.applied) == 5, "the engine runs ahead"
+    assert answers == [] and desk.groups == []
+    allowed.set()
+    await desk.sequencer.durable()
+    assert answers == [1, 2, 3, 4, 5]
+    assert [s for group in desk.groups for s in group] == [1, 2, 3, 4, 5]
+    assert [r.envelope for r in desk.journal.read()] == envelopes
+
+
+async def test_the_same_envelope_again_gets_the_recorded_outcome_and_no_number(bench):
+    desk = bench()
+    envelope = desk.order()
+    while_flying = desk.send(envelope), desk.send(envelope)
+    first, second = [await answer for answer in while_flying]
+    assert first == second == await desk.send(envelope)
+    assert desk.sequencer.sequence == 1
+
+
+async def test_outcomes_are_remembered_up_to_the_limit(bench):
+    desk = bench(remembered=3)
+    envelopes = [desk.order() for _ in range(4)]
+    for envelope in envelopes:
+        await desk.send(envelope)
+    assert (await desk.send(envelopes[1])).sequence == 2, "asked for again, so the youngest now"
+    await desk.send(desk.order())
+    assert (await desk.send(envelopes[1])).sequence == 2
+    assert (await desk.send(envelopes[2])).sequence == 6, "forgotten: the engine's nonce guard is the next line"
+
+
+async def test_a_poke_is_never_taken_for_the_same_message_again(bench):
+    desk = bench()
+    first = await desk.sequencer.submit_local(AccrueFunding(0))
+    second = await desk.sequencer.submit_local(AccrueFunding(0))
+    assert (first.sequence, second.sequence) == (1, 2)
+
+
+async def test_a_refusal_before_sequencing_is_answered_at_once_and_gets_no_number(bench):
+    desk = bench()
+    answers = []
+    desk.sequencer.submit(b"\0" * 40, answers.append)
+    assert answers == [Declined(Reason.DOMAIN_WRONG)]
+    deposit = seal(SEPARATOR, CreditDeposit(0, 1, owner(1).address, 5, 1), [])
+    desk.sequencer.submit(deposit, answers.append)
+    assert answers[1:] == [Declined(Reason.COMMAND_NOT_FOR_CLIENTS)]
+    assert desk.sequencer.sequence == 0 and desk.sequencer.waiting == 0
+
+
+async def test_a_full_queue_answers_unavailable_and_recovers(bench):
+    desk = bench(waiting_limit=4)
+    answers = [desk.send(desk.order()) for _ in range(6)]
+    assert [a.done() and a.result() for a in answers] == [False] * 4 + [Unavailable("queue full")] * 2
+    assert [(await a).sequence for a in answers[:4]] == [1, 2, 3, 4]
+    assert (await desk.send(desk.order())).sequence == 5
+
+
+async def test_a_nearly_full_disk_refuses_commands_until_there_is_space(bench, monkeypatch):
+    desk = bench(disk_reserve=1_000)
+    space = 500
+    monkeypatch.setattr(Journal, "free_space", lambda _: space)
+    assert (await desk.send(desk.order())).sequence == 1
+    assert await desk.send(desk.order()) == Unavailable("disk full")
+    await desk.sequencer.durable()
+    space = 5_000
+    desk.sequencer.look_at_disk()
+    assert (await desk.send(desk.order())).sequence == 2
+
+
+async def test_a_group_lost_to_a_full_disk_is_answered_not_executed(bench, monkeypatch):
+    desk = bench()
+    await desk.send(desk.order())
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        assert await desk.send(desk.order()) == Unavailable("disk full")
+    assert await desk.send(desk.order()) == Unavailable("stopped"), "the engine is ahead of the journal now"
+    with pytest.raises(NodeStopped):
+        await desk.sequencer.durable()
+    assert desk.failures == [], "reads go on"
+    assert [r.sequence for r in desk.journal.read()] == [1]
+
+
+async def test_a_failed_sync_stops_the_node_and_acknowledges_nothing(bench, monkeypatch):
+    desk = bench()
+    monkeypatch.setattr(os, "fdatasync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "gone")))
+    answer = desk.send(desk.order())
+    await asyncio.sleep(0.05)
+    assert not answer.done() and desk.groups == []
+    assert len(desk.failures) == 1 and "gone" in str(desk.failures[0])
+    assert await desk.send(desk.order()) == Unavailable("stopped")
+
+
+async def test_an_exception_in_the_engine_stops_the_node_and_acknowledges_nothing(bench, tmp_path, caplog):
+    desk = bench(PretendEngine(breaks_at=3))
+    answers = [desk.send(desk.order()) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    assert [a.done() for a in answers] == [False] * 5
+    assert isinstance(desk.failures[0], ZeroDivisionError) and "sequence 3" in caplog.text
+    assert await desk.send(desk.order()) == Unavailable("stopped")
+    await desk.close()
+    fixed, still_broken = PretendEngine(), PretendEngine(breaks_at=3)
+    again = Bench(tmp_path, still_broken)
+    with pytest.raises(NodeStopped, match="sequence 3"):
+        again.sequencer.recover()
+    again.journal.close()
+    released = Bench(tmp_path, fixed)
+    assert released.sequencer.recover() == 3, "a fixed release replays up to the command that failed"
+    desk.journal = released.journal
+
+
+async def test_recovery_hands_the_engine_the_same_messages_and_remembers_the_outcomes(bench, tmp_path):
+    desk = bench()
+    pen = desk.pen
+    envelopes = [desk.order(), pen.seal_all([pen.order(1, SELL, PRICE, 100, slot) for slot in (17, 18)]), desk.order()]
+    answers = [await desk.send(envelope) for envelope in envelopes]
+    await desk.close()
+    again = Bench(tmp_path)
+    desk.journal = again.journal
+    assert again.sequencer.recover() == 3
+    assert again.engine.applied == desk.engine.applied
+    assert [s for group in again.groups for s in group] == [1, 2, 3]
+    again.sequencer.start()
+    assert [await again.send(envelope) for envelope in envelopes] == answers
+    assert (await again.send(again.pen.seal(again.pen.order(2, BUY, PRICE, 100)))).sequence == 4
+    await again.sequencer.stop()
+
+
+async def test_a_restarted_node_has_the_same_engine_root_and_the_same_books(tmp_path):
+    pen = Pen()
+    async with running(tmp_path) as node:
+        for slot in range(16, 40):
+            side = slot % 2
+            order = pen.order(1 + slot % 3, side, PRICE + (1 if side else -1) * (slot % 5), 100 * slot, slot)
+            await submit(node, pen.seal(order))
+        await submit(node, pen.seal(pen.cancel_all(2)))
+        root, sequence = node.engine.engine_root(), node.sequencer.sequence
+        books = [side.top() for side in node.market_data.markets[0].sides]
+        assert all(books)
+    async with running(tmp_path, funded=False) as node:
+        assert (node.engine.engine_root(), node.sequencer.sequence) == (root, sequence)
+        assert [side.top() for side in node.market_data.markets[0].sides] == books
+
+
+async def test_a_node_whose_engine_breaks_exits_with_one_and_refuses_to_start_again(tmp_path):
+    class Breaking(SpecEngine):
+        def apply(self, sequence, time, message):
+            if sequence == 6:
+                raise KeyError("a bug")
+            return super().apply(sequence, time, message)
+
+    pen = Pen()
+    async with running(tmp_path, engine=Breaking(GENESIS)) as node:
+        waiting = asyncio.create_task(node.run())
+        answer = asyncio.create_task(submit(node, pen.seal(pen.order(1, BUY, PRICE, 100))))
+        assert await asyncio.wait_for(waiting, 5) == 1
+        assert not answer.done()
+        answer.cancel()
+    again = Node(config(tmp_path), clock=DevClock(START), engine=Breaking(GENESIS))
+    with pytest.raises(NodeStopped, match="sequence 6"):
+        await again.start()
+    async with running(tmp_path, funded=False) as fixed:
+        assert fixed.sequencer.sequence == 6
+
+
+async def test_a_node_with_a_damaged_journal_does_not_start(tmp_path):
+    async with running(tmp_path):
+        pass
+    whole = bytearray((tmp_path / "journal").read_bytes())
+    whole[len(whole) // 2] ^= 1
+    (tmp_path / "journal").write_bytes(whole)
+    with pytest.raises(JournalCorrupt, match="damaged at byte"):
+        async with running(tmp_path):
+            raise AssertionError("it must not start")
