@@ -171,3 +171,50 @@ async def connected(node, **options):
     """A client of the node."""
     async with aiohttp.ClientSession() as session, session.ws_connect(node.url + "ws/api/v2", **options) as socket:
         yield Client(socket)
+
+
+class RawSocket:
+    """A WebSocket without a library, so that a test decides when it reads."""
+
+    def __init__(self, reader, writer):
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, node):
+        host, port = node.url.removeprefix("http://").rstrip("/").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 12)
+        writer.write(
+            f"GET /ws/api/v2 HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        return cls(reader, writer)
+
+    async def ask(self, method, **params):
+        """Send a request and do not wait for anything."""
+        body = json.dumps({"id": 1, "method": method, "params": params}).encode()
+        # FIN and text, masked with zeros, a length of 16 bits.
+        self._writer.write(b"\x81\xfe" + len(body).to_bytes(2, "big") + bytes(4) + body)
+        await self._writer.drain()
+
+    async def read_to_the_end(self):
+        """Every text frame until the close frame or the end, parsed."""
+        frames = []
+        while True:
+            try:
+                head = await self._reader.readexactly(2)
+                length = head[1] & 127
+                if length >= 126:
+                    length = int.from_bytes(await self._reader.readexactly(2 if length == 126 else 8), "big")
+                body = await self._reader.readexactly(length)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return frames
+            if head[0] & 15 == 8:
+                return frames
+            if head[0] & 15 == 1:
+                frames.append(json.loads(body))
+
+    def close(self):
+        """Leave."""
+        self._writer.close()

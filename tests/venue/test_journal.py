@@ -138,7 +138,7 @@ def test_the_journal_of_another_venue_is_refused(tmp_path):
 
 
 def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "journal").write_bytes(b"a shopping list, quite long enough to be taken for a header at first sight" * 2)
+    (tmp_path / "journal").write_bytes(b"a shopping list, long enough to be taken for a header " * 4)
     with pytest.raises(JournalForeign, match="not a Penstock journal"):
         open_journal(tmp_path)
     assert (tmp_path / "journal").read_bytes().startswith(b"a shopping list")

@@ -64,16 +64,18 @@ async def test_fees_are_swept_once_there_are_any(tmp_path):
 async def test_an_account_below_maintenance_is_found_and_closed(tmp_path):
     async with running(tmp_path, clock=DevClock(START, 0)) as node:
         keepers, pen = by_hand(node), Pen()
-        size = 49_000_000_000_000 // PRICE // 100 * 100
+        size = 20_000_000  # 200 BTC, 12 million USD: maintenance is far below the million each account has
         await submit(node, pen.seal(pen.order(1, SELL, PRICE, size)))
-        await submit(node, pen.seal(pen.order(2, BUY, PRICE, size)))
+        answer = await submit(node, pen.seal(pen.order(2, BUY, PRICE, size)))
+        assert answer.outcomes[0].filled == size
         keepers.liquidate()
         await settle(node)
         assert keepers.sent.total() == 0, "both stand above maintenance"
         price = PRICE
-        while node.engine.account(2).equity >= node.engine.account(2).maintenance_margin:
+        for _ in range(20):
             price -= price // 200
             await publish(node, price)
+        assert node.engine.account(2).equity < node.engine.account(2).maintenance_margin
         await submit(node, pen.seal(pen.order(1, BUY, price, size, 17)))
         keepers.liquidate()
         await settle(node)

@@ -162,7 +162,7 @@ async def test_a_poke_is_never_taken_for_the_same_message_again(bench):
 async def test_a_refusal_before_sequencing_is_answered_at_once_and_gets_no_number(bench):
     desk = bench()
     answers = []
-    desk.sequencer.submit(b"\0" * 40, answers.append)
+    desk.sequencer.submit(b"\xff" + desk.order()[1:], answers.append)
     assert answers == [Declined(Reason.DOMAIN_WRONG)]
     deposit = seal(SEPARATOR, CreditDeposit(0, 1, owner(1).address, 5, 1), [])
     desk.sequencer.submit(deposit, answers.append)

@@ -7,6 +7,7 @@ import typer
 from penstock import __version__
 from penstock.cli.demo import run_demo, run_up
 from penstock.cli.journals import journals
+from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
 from penstock.cli.replays import replays
 
@@ -21,6 +22,7 @@ app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")
 app.add_typer(journals, name="journal")
+app.add_typer(orders, name="order")
 app.add_typer(replays, name="replay")
 
 

@@ -52,6 +52,8 @@ _SESSION_KEYS: Final = (
 _DEPLOYER, _OPERATOR, _FIRST_ORACLE, _FIRST_TRADER = 0, 1, 2, 5
 MAKER: Final = "maker"
 TAKER: Final = "taker"
+GUEST: Final = "guest"
+_GUEST_PLACE: Final = 8
 
 
 class Trader(Struct, frozen=True):
@@ -106,3 +108,14 @@ def development_accounts(
         for i, (name, role) in enumerate(parts)
     )
     return Accounts(owners[_DEPLOYER], owners[_OPERATOR], tuple(owners[_FIRST_ORACLE:_FIRST_TRADER]), traders)
+
+
+def guest() -> Trader:
+    """Whoever sits at the keyboard: subaccount 9, funded beside the default eight traders, played by nobody."""
+    owner, session = _OWNER_KEYS[_FIRST_TRADER + _GUEST_PLACE], _SESSION_KEYS[_GUEST_PLACE]
+    return Trader(GUEST, "", _GUEST_PLACE + 1, bytes.fromhex(owner), bytes.fromhex(session))
+
+
+def everybody() -> list[Trader]:
+    """All traders a local venue funds, by subaccount: the default eight, then the guest."""
+    return [*development_accounts().traders, guest()]

@@ -16,7 +16,7 @@ from penstock.protocol.commands import SweepFees
 from penstock.protocol.signing import Signer
 from penstock.settlement.batches import batch_count, root_at
 from penstock.settlement.contracts import repository
-from penstock.simulation.accounts import development_accounts
+from penstock.simulation.accounts import development_accounts, everybody
 from penstock.simulation.exit_drill import Conservation, Exits, claim_all, conserve
 from penstock.simulation.local_chain import LocalChain, fund, open_local_chain
 from penstock.simulation.local_venue import LocalVenue, dev_clock
@@ -68,7 +68,7 @@ class Demo:
                 shutil.rmtree(home, ignore_errors=True)
 
     async def _open(self, local: LocalChain, home: Path) -> None:
-        owners = [trader.owner().address for trader in self._accounts.traders]
+        owners = [trader.owner().address for trader in everybody()]
         await asyncio.to_thread(fund, local, self._accounts, owners)
         pace = None if self.options.pace == "max" else self.options.pace
         self.venue = LocalVenue(
@@ -134,7 +134,7 @@ class Demo:
         await batcher.post_all()
         local.pass_finality()
         await batcher.refresh_finality()
-        subaccounts = [trader.subaccount for trader in self._accounts.traders]
+        subaccounts = [trader.subaccount for trader in everybody()]
         payer = Signer(self._accounts.deployer).address
         exits = await claim_all(local, batcher, subaccounts, payer)
         conservation = await conserve(local, batcher, subaccounts)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -13,7 +14,7 @@ from penstock.participants.slots import Slots
 from penstock.protocol.commands import SCOPE_CANCEL, SCOPE_TRADE
 from penstock.protocol.quantities import FIRST_ORDER_SLOT, MICRO
 from penstock.protocol.signing import Signer
-from penstock.simulation.accounts import MAKER, TAKER, Accounts
+from penstock.simulation.accounts import MAKER, TAKER, Accounts, Trader
 from penstock.simulation.closing import CloseReport, Seat, cancel_everything, close_positions, withdraw_cash
 from penstock.simulation.market_player import Listing, MarketPlayer
 from penstock.simulation.price_feed import PriceFeed
@@ -53,12 +54,15 @@ class Replay:
         recording: Recording,
         accounts: Accounts,
         options: ReplayOptions | None = None,
+        guests: Sequence[Trader] = (),
     ) -> None:
+        """`guests` play no part, but are closed and withdrawn with everybody at the end."""
         self.statistics = ReplayStatistics()
         self.players: dict[str, MarketPlayer] = {}
         self._client = client
         self._recording = recording
         self._accounts = accounts
+        self._traders = [*accounts.traders, *guests]
         self._options = options if options is not None else ReplayOptions()
         self._seats: list[Seat] = []
         self._feed: PriceFeed | None = None
@@ -85,7 +89,7 @@ class Replay:
                 Session(self._client, separator, trader.subaccount, trader.owner(), Slots(0, FIRST_ORDER_SLOT - 1)),
                 Session(self._client, separator, trader.subaccount, trader.session()),
             )
-            for trader in self._accounts.traders
+            for trader in self._traders
         ]
         for seat in self._seats:
             await self._grant(seat)

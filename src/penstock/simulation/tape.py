@@ -161,7 +161,7 @@ def _print_table(recording: Recording) -> None:
     print("| window | levels a side | market | trades | printed USD | reachable | CPU s |")
     print("|---|---|---|---|---|---|---|")
     for seconds in (60.0, None):
-        for levels in (20, None):
+        for levels in (20, 400, None):
             began = time.process_time()
             shares = reachable_share(recording, levels, seconds=seconds)
             spent = time.process_time() - began

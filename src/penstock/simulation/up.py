@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.simulation.accounts import development_accounts
+from penstock.simulation.accounts import development_accounts, everybody
 from penstock.simulation.demo import charts, console_folder
 from penstock.simulation.local_chain import fund, open_local_chain
 from penstock.simulation.local_venue import LocalVenue, dev_clock
@@ -32,7 +32,7 @@ class Up:
         )
         try:
             self._say(local.chain.describe())
-            owners = [trader.owner().address for trader in accounts.traders]
+            owners = [trader.owner().address for trader in everybody()]
             await asyncio.to_thread(fund, local, accounts, owners)
             await venue.start()
             await venue.credited(len(owners))

@@ -138,6 +138,8 @@ class Gateway:
         writing = asyncio.create_task(consumer.run(request), name="socket writer")
         try:
             await self._read(socket, consumer)
+            if consumer.closed:
+                await writing  # it sends the resync notice, or gives up on it
         finally:
             consumer.closed = True
             self._consumers.discard(consumer)
@@ -154,6 +156,8 @@ class Gateway:
                 await self._answer(consumer, message.data)
             else:
                 log.debug("gateway: socket ended: %s", message.type)
+            if consumer.closed:
+                return
 
     async def _answer(self, consumer: Consumer, text: str) -> None:
         encoded = text.encode()

@@ -52,7 +52,7 @@ Kind = Annotated[str, Meta(pattern="^(future|option|spot|future_combo|option_com
 Envelope = Annotated[
     str, Meta(min_length=2, max_length=2 * MAX_ENVELOPE + 2, description="hex of one envelope, 0x or not")
 ]
-VenueTime = Annotated[int, Meta(ge=0, lt=1 << 63, description="venue time in µs, not before now")]
+VenueTime = Annotated[int, Meta(ge=0, le=(1 << 63) - 1, description="venue time in µs, not before now")]
 
 
 class OneInstrument(Struct, frozen=True):

@@ -24,6 +24,7 @@ UNAVAILABLE: Final = 11051
 INTERNAL_ERROR: Final = 11094
 LONGEST_ID: Final = 256
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
@@ -100,8 +101,8 @@ class Rpc:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", "no such method", param="method")
         if method.needs_socket and consumer is None:
             raise RpcError(INVALID_REQUEST, "Invalid Request", "over a WebSocket only", param="method")
-        converted = convert(params, method.parameters, strict=strict)
         try:
+            converted = convert(params if strict else _from_text(params, method.parameters), method.parameters)
             result = method.answer(consumer, converted) if method.needs_socket else method.answer(converted)
             return await result if isawaitable(result) else result
         except RpcError:
@@ -117,12 +118,12 @@ class Rpc:
         return response | {"usIn": started, "usOut": started + took, "usDiff": took, "testnet": True}
 
 
-def convert(params: Any, parameters: type[Struct], *, strict: bool) -> Struct:
+def convert(params: Any, parameters: type[Struct]) -> Struct:
     """Typed parameters; names the method does not have are ignored. Raises RpcError naming field and allowed values."""
     if not isinstance(params, dict):
         raise RpcError(INVALID_PARAMS, "Invalid params", "params must be an object", param="params")
     try:
-        return msgspec.convert(params, parameters, strict=strict)
+        return msgspec.convert(params, parameters)
     except msgspec.ValidationError as error:
         text = str(error)
         path, missing = _PATH.search(text), _MISSING.search(text)
@@ -131,6 +132,15 @@ def convert(params: Any, parameters: type[Struct], *, strict: bool) -> Struct:
         raise RpcError(
             INVALID_PARAMS, "Invalid params", reason, param=field, allowed=_allowed(parameters, field)
         ) from error
+
+
+def _from_text(params: dict[str, str], parameters: type[Struct]) -> dict[str, Any]:
+    """A query's values, plain decimal integers where the method wants integers: `1e3` stays text and is refused."""
+    hints = get_type_hints(parameters)
+    return {
+        name: int(text) if hints.get(name) is int and _INTEGER.fullmatch(text) else text
+        for name, text in params.items()
+    }
 
 
 def error_object(error: RpcError) -> dict[str, Any]:
