@@ -1,12 +1,16 @@
 """The replay against a naive venue: real signatures, real frames, real recording."""
 
+import asyncio
+
+import pytest
 from naive_venue import UNITS
 
+from penstock.participants.client import GatewayError
 from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, SELL, PlaceOrder, PublishPrice
 from penstock.protocol.signing import Signer
 from penstock.simulation.recorded_book import RecordedBook
-from penstock.simulation.recording import Trade
+from penstock.simulation.recording import Quote, Trade
 from penstock.simulation.replay import Replay, ReplayOptions
 from penstock.simulation.tape import reachable_share
 
@@ -42,7 +46,14 @@ async def test_at_full_speed_the_venue_ends_with_the_recorded_book_and_matches_w
 async def test_at_ten_times_real_time_the_venues_own_book_shows_the_recorded_mid(open_venue, recording):
     _, client, accounts = await open_venue(rate=10.0)
     replay = Replay(client, recording, accounts, ReplayOptions(pace=10.0, seconds=5))
-    summary = (await replay.run()).summary()
+    await replay.run()
+    for player in replay.players.values():  # one more update, and then the quiet that the comparison waits for
+        player.recorded.apply(Quote(0, 100, 1, 102, 1))
+        player.dirty = True
+        await player.flush()
+        await client.drain()
+        await asyncio.sleep(0.1)
+    summary = replay.statistics.summary()
     assert summary["venue_mid_error_bps"]["count"] > 0
     assert summary["venue_mid_error_bps"]["p50"] == 0
     assert summary["mid_error_bps"]["p99"] == 0
@@ -124,6 +135,12 @@ async def test_an_audit_finds_what_vanished_and_what_should_not_be_there(open_ve
     target = player.recorded.target(5)
     assert lost.record.price in target.bids | target.asks
     assert venue.levels(0, BUY) | venue.levels(0, SELL) == target.bids | target.asks
+
+
+async def test_full_speed_at_a_venue_whose_clock_cannot_be_driven_is_an_error(open_venue, recording):
+    _, client, accounts = await open_venue(rate=1.0)
+    with pytest.raises(GatewayError, match="dev/set_clock"):
+        await Replay(client, recording, accounts, ReplayOptions(pace="max", seconds=1)).run()
 
 
 def short_recording(recording, length_us):

@@ -12,6 +12,9 @@ _CHAIN_ID: Final = 131277322940537
 """What the EVM's CHAINID answers; the library fixes it."""
 
 
+DEVELOPMENT_MNEMONIC: Final = "test test test test test test test test test test test junk"
+"""PUBLISHED DEVELOPMENT KEYS ONLY: m/44'/60'/0'/0/0 to 9."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -45,7 +48,11 @@ class TesterChain(Chain):
         self._lock = threading.RLock()
         overrides = {} if start_time is None else {"timestamp": start_time}
         genesis = PyEVMBackend.generate_genesis_params(overrides=overrides)
-        self._tester = EthereumTester(PyEVMBackend(genesis_parameters=genesis))
+        # The accounts anvil has too, so that whoever signs for one chain signs for the other.
+        backend = PyEVMBackend.from_mnemonic(
+            DEVELOPMENT_MNEMONIC, num_accounts=10, genesis_parameters=genesis, hd_path="m/44'/60'/0'/0"
+        )
+        self._tester = EthereumTester(backend)
         self._failures: tuple[type[Exception], ...] = (TransactionFailed, ValidationError, Invalid)
         self.chain_id = _CHAIN_ID
 

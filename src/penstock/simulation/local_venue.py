@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -67,12 +68,15 @@ class LocalVenue:
         self.node = Node(config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe])
         self.watcher = DepositWatcher(local.deployment, self._credit)
         self._posting: list[asyncio.Task[None]] = []
+        self._started = False
 
     async def start(self) -> None:
         """Write the genesis into the home folder, start the node, then credit and post in the background."""
         self.home.mkdir(parents=True, exist_ok=True)
+        check_home(self.home)
         (self.home / "genesis.json").write_bytes(msgspec.json.encode(self.local.genesis))
         await self.node.start()
+        self._started = True
         await self.batcher.resume()
         self._posting = [
             asyncio.create_task(self.watcher.run(POLL_SECONDS, log.warning), name="deposits"),
@@ -104,7 +108,9 @@ class LocalVenue:
     async def stop(self) -> None:
         """Stop the tasks and the node. The chain stays up: it belongs to whoever opened it."""
         await self.stop_posting()
-        await self.node.stop()
+        if self._started:
+            self._started = False
+            await self.node.stop()
 
     def _mark(self) -> Mark:
         return Mark(self.node.sequencer.sequence, self.engine.engine_root())
@@ -128,8 +134,13 @@ class LocalVenue:
         return Reason[reason] if reason else None
 
 
+def check_home(home: Path) -> None:
+    """Raises FileExistsError when a journal is there: a local chain starts new, and an old journal is of another."""
+    journal = home / "journal"
+    if journal.exists():
+        raise FileExistsError(f"{journal} exists: a development chain starts from nothing, so give an empty home")
+
+
 def dev_clock(pace: float | None) -> DevClock:
     """A Dev clock from now at `pace` times real time; None is driven by the replay."""
-    import time
-
     return DevClock(time.time_ns() // 1000, 0.0 if pace is None else pace)

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from penstock.participants.client import GatewayClient
+from penstock.participants.client import ConnectionLost, GatewayClient
 from penstock.participants.session import Session
 from penstock.participants.slots import Slots
 from penstock.protocol.commands import SCOPE_CANCEL, SCOPE_TRADE
@@ -73,6 +74,7 @@ class Replay:
         self._clock_at = 0
         self._audited_at = 0
         self._audit: asyncio.Task[None] | None = None
+        self._clock_error: BaseException | None = None
 
     async def prepare(self) -> None:
         """Read what the venue lists, grant session keys where they are missing, publish first prices.
@@ -99,7 +101,10 @@ class Replay:
         await self._feed.arrive(self._tick)
 
     async def run(self) -> ReplayStatistics:
-        """Play until the recording, `seconds`, or `stop` ends it. Our orders stay in the book."""
+        """Play until the recording, `seconds`, or `stop` ends it. Our orders stay in the book.
+
+        Raises ConnectionLost; GatewayError when pace is "max" and the venue's clock cannot be driven.
+        """
         if self._feed is None:
             await self.prepare()
         start, end = self._recording.starts_at(), self._recording.ends_at()
@@ -113,6 +118,8 @@ class Replay:
             if not self._stopping:
                 await self._rewind()
         await self._client.drain()
+        if self._clock_error is not None:
+            raise self._clock_error
         return self.statistics
 
     def stop(self) -> None:
@@ -235,8 +242,9 @@ class Replay:
             await player.flush()
 
     async def _audit_all(self) -> None:
-        for player in self.players.values():
-            await player.audit()
+        with suppress(ConnectionLost):  # whoever sends next hears of it
+            for player in self.players.values():
+                await player.audit()
 
     def _ahead(self, time_us: int) -> float:
         """Wall seconds until this moment of the recording is due; negative when late, 0 at pace "max"."""
@@ -274,5 +282,5 @@ class Replay:
 
     def _clock_moved(self, done: asyncio.Future[Any]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:
-            self.statistics.refused[f"dev/set_clock: {error}"] += 1
+            self._clock_error = error
             self.stop()
