@@ -1,5 +1,9 @@
 """What each method answers."""
 
+import asyncio
+import os
+import threading
+
 import pytest
 
 from penstock import __version__
@@ -10,6 +14,10 @@ from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRo
 from venue.harness import BTC, ETH, GENESIS, SEPARATOR, START, Pen, connected, owner, running, submit
 
 PRICE = 600_000
+PARAMETERS = {
+    "penstock/get_subaccount": {"subaccount": 1},
+    "penstock/get_nonces": {"subaccount": 1, "slots": "31"},
+}
 
 
 class PretendBatches:
@@ -139,6 +147,22 @@ async def test_a_subaccount_is_shown_in_exact_decimals(node):
     assert (order["slot"], order["side"], order["price"], order["amount"]) == (31, "buy", "59999.5", "0.00700")
     assert (await error(node, "penstock/get_subaccount", subaccount=99))["code"] == 13020
     assert (await error(node, "penstock/get_subaccount", subaccount=1 << 24))["code"] == -32602
+
+
+@pytest.mark.parametrize("method", ["penstock/get_subaccount", "penstock/get_nonces", "penstock/get_roots"])
+async def test_a_read_of_the_engine_waits_until_what_it_shows_is_durable(node, method, monkeypatch):
+    """The engine runs ahead of the disk: a read must not show what a power cut could still undo."""
+    held, sync = threading.Event(), os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: held.wait(5) and sync(descriptor))
+    pen = Pen()
+    ordered = asyncio.create_task(submit(node, pen.seal(pen.order(1, BUY, PRICE - 5, 100, 31))))
+    await asyncio.sleep(0.02)
+    assert node.engine.account(1).orders, "executed, and not durable yet"
+    reading = asyncio.create_task(result(node, method, **PARAMETERS.get(method, {})))
+    done, _ = await asyncio.wait({reading, ordered}, timeout=0.2)
+    held.set()
+    assert not done
+    assert await reading and (await ordered).sequence == node.sequencer.durable_sequence
 
 
 async def test_guard_nonces_are_given_per_slot(node):

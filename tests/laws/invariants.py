@@ -48,7 +48,7 @@ class Watch:
         self._check_refusals(step)
         before = self._subject(step)
         for event in events:
-            self._evolve(event)
+            self._evolve(event, step.time)
         self._check_subject(step, before)
         self._check_entries(step)
         check_sums(state)
@@ -82,12 +82,12 @@ class Watch:
         if len(refused) == len(records):
             assert step.applied.entries == []
 
-    def _evolve(self, event: Event) -> None:
+    def _evolve(self, event: Event, time: int) -> None:
         match event:
             case SlotGuarded():
                 assert event.nonce > self.shadow.accounts[event.subaccount].guards.get(event.slot, 0)
             case Traded():
-                self._check_trade(event)
+                self._check_trade(event, time)
             case OrderRested() | OrderAmended():
                 order = (event.subaccount, event.slot, event.nonce)
                 assert 0 < event.size <= self._wanted[order] - self._filled[order]
@@ -98,10 +98,11 @@ class Watch:
             assert account.cash >= 0
             assert assess(self.shadow, account).equity >= kept, "I10"
 
-    def _check_trade(self, event: Traded) -> None:
-        """I12: inside both limits. I13: no order fills beyond its size, no reduce-only order grows or flips."""
+    def _check_trade(self, event: Traded, time: int) -> None:
+        """I12: inside both limits. I27: no dead order fills. I13: no order fills beyond its size, no reduce-only order grows or flips."""
         maker = self.shadow.accounts[event.maker].orders[event.maker_slot]
         assert (maker.price, maker.nonce, maker.side) == (event.price, event.maker_nonce, 1 - event.taker_side)
+        assert not is_dead(self.shadow.accounts[event.maker], maker, time), "I27"
         assert event.price <= event.taker_price if event.taker_side == BUY else event.price >= event.taker_price
         assert self.shadow.accounts[event.maker].owner != self.shadow.accounts[event.taker].owner
         assert 0 < event.size <= maker.size

@@ -74,6 +74,8 @@ def test_open_orders_count_on_their_worse_side(world):
     [
         ((100, 50), (100, 100), True, True),
         ((100, 50), (99, 100), True, False),
+        ((50, 100), (60, 110), True, False),
+        ((50, 100), (60, 110), False, True),
         ((50, 100), (50, 100), False, True),
         ((50, 100), (25, 50), False, True),
         ((50, 100), (24, 50), False, False),

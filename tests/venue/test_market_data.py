@@ -136,9 +136,11 @@ def take_step(world, step):
             world.hear()
 
 
-@given(st.lists(STEPS, max_size=60))
+@given(st.lists(STEPS, min_size=15, max_size=60))
 def test_the_public_books_are_the_sum_of_the_live_orders(steps):
     world = Observed()
+    for subaccount in (1, 2, 3):
+        world.grant(subaccount, expiry=world.time // MICRO + 5)
     for step in steps:
         take_step(world, step)
         assert world.public_levels() == world.live_levels(), step
@@ -151,6 +153,33 @@ def test_the_public_books_are_the_sum_of_the_live_orders(steps):
     }
     assert set(world.market_data.dead) == dead
     assert world.market_data.markets[0].open_interest == world.state.markets[0].open_interest
+
+
+def test_a_partly_filled_order_shows_its_remainder_and_then_nothing():
+    world = Observed()
+    side = world.market_data.markets[0].sides[SELL]
+    world.sell(1, PRICE, 500)
+    world.buy(2, PRICE, 200)
+    assert side.top() == [(PRICE, 300)]
+    world.buy(2, PRICE, 100)
+    world.sell(1, PRICE, 100)
+    assert side.top() == [(PRICE, 100)], "replaced by a smaller order in its place"
+    world.buy(2, PRICE, 100)
+    assert side.top() == [] and world.market_data.orders[1] == {}
+    world.sell(1, PRICE, 500)
+    world.buy(2, PRICE, 200)
+    world.cancel(1)
+    assert side.top() == []
+
+
+def test_a_key_granted_again_after_it_died_does_not_bring_its_orders_back():
+    world = Observed()
+    world.grant(1)
+    world.by_session(1, BUY, PRICE - 1, 100, 16)
+    world.revoke(1)
+    world.grant(1)
+    world.by_session(1, BUY, PRICE - 2, 100, 17)
+    assert world.public_levels() == world.live_levels() == {(0, BUY, PRICE - 2): 100}
 
 
 def test_a_mass_cancel_empties_the_public_book_at_once_with_one_change():

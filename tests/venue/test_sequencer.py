@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import threading
 
 import pytest
 from msgspec import Struct
@@ -235,6 +236,21 @@ async def test_an_exception_in_the_engine_stops_the_node_and_acknowledges_nothin
     desk.journal = released.journal
 
 
+async def test_a_group_on_its_way_to_disk_when_the_engine_fails_is_not_acknowledged(bench, monkeypatch):
+    desk = bench(PretendEngine(breaks_at=2))
+    held, sync = threading.Event(), os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: held.wait(5) and sync(descriptor))
+    first = desk.send(desk.order())
+    await asyncio.sleep(0.05)
+    second = desk.send(desk.order())
+    await asyncio.sleep(0.05)
+    assert isinstance(desk.sequencer.failure, ZeroDivisionError)
+    held.set()
+    await asyncio.sleep(0.1)
+    assert not first.done() and not second.done() and desk.groups == []
+    assert [r.sequence for r in desk.journal.read()] == [1, 2], "both are there for a fixed release to replay"
+
+
 async def test_recovery_hands_the_engine_the_same_messages_and_remembers_the_outcomes(bench, tmp_path):
     desk = bench()
     pen = desk.pen
@@ -249,6 +265,20 @@ async def test_recovery_hands_the_engine_the_same_messages_and_remembers_the_out
     again.sequencer.start()
     assert [await again.send(envelope) for envelope in envelopes] == answers
     assert (await again.send(again.pen.seal(again.pen.order(2, BUY, PRICE, 100)))).sequence == 4
+    await again.sequencer.stop()
+
+
+async def test_time_never_goes_back_over_a_restart(bench, tmp_path):
+    desk = bench()
+    desk.clock.advance_to(START + 1_000)
+    await desk.send(desk.order())
+    await desk.close()
+    again = Bench(tmp_path)
+    desk.journal = again.journal
+    again.sequencer.recover()
+    again.sequencer.start()
+    assert again.clock.now() == START + 1_000, "its own clock began at START"
+    assert (await again.send(again.pen.seal(again.pen.order(2, BUY, PRICE, 100)))).time == START + 1_000
     await again.sequencer.stop()
 
 

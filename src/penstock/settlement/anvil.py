@@ -47,6 +47,8 @@ class AnvilChain(Chain):
 
     def __init__(self, program: Path, port: int | None = None, start_time: int | None = None) -> None:
         self._port = port or _free_port()
+        if _answers(self._port):
+            raise ChainError(f"anvil did not start: port {self._port} is taken")
         command = [str(program), "--silent", "--host", _HOST, "--port", str(self._port), "--hardfork", _HARDFORK]
         if start_time is not None:
             command += ["--timestamp", str(start_time)]
@@ -164,6 +166,12 @@ def _transaction(sender: bytes | None, to: bytes | None, payload: bytes) -> dict
     if to is not None:
         fields["to"] = to_hex(to)
     return fields
+
+
+def _answers(port: int) -> bool:
+    """Whether somebody listens there already; whoever takes the port later is found in `_await_start`."""
+    with socket.socket() as probe:
+        return probe.connect_ex((_HOST, port)) == 0
 
 
 def _free_port() -> int:

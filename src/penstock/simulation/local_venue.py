@@ -68,6 +68,7 @@ class LocalVenue:
         self.node = Node(config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe])
         self.watcher = DepositWatcher(local.deployment, self._credit)
         self._posting: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
         self._started = False
 
     async def start(self) -> None:
@@ -79,8 +80,8 @@ class LocalVenue:
         self._started = True
         await self.batcher.resume()
         self._posting = [
-            asyncio.create_task(self.watcher.run(POLL_SECONDS, log.warning), name="deposits"),
-            asyncio.create_task(post_every(self.batcher, BATCH_SECONDS, log.warning), name="batches"),
+            asyncio.create_task(self.watcher.run(POLL_SECONDS, self._stopping, log.warning), name="deposits"),
+            asyncio.create_task(post_every(self.batcher, BATCH_SECONDS, self._stopping, log.warning), name="batches"),
         ]
 
     async def credited(self, deposits: int, timeout: float = 30.0) -> None:
@@ -99,9 +100,8 @@ class LocalVenue:
                 task.result()
 
     async def stop_posting(self) -> None:
-        """End the background tasks; whatever is pending stays pending."""
-        for task in self._posting:
-            task.cancel()
+        """End the background tasks, each behind what it is doing: a transaction under way is never abandoned."""
+        self._stopping.set()
         await asyncio.gather(*self._posting, return_exceptions=True)
         self._posting = []
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from penstock.protocol.ledger import LIST_DEPTH, Domains, Entry
 from penstock.protocol.words import keccak
-from penstock.settlement.batches import Batch, batch_count, commit, is_final, last_sequence, root_at
+from penstock.settlement.batches import Batch, batch_count, batch_hash, commit, is_final, last_sequence, root_at
 from penstock.settlement.chain import ChainError, Receipt
 from penstock.settlement.deployment import Deployment
 from penstock.settlement.exits import Claim
@@ -19,6 +19,7 @@ from penstock.spec.merkle import list_root
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRoot
+from penstock.venue.l1 import pause
 
 MAX_PER_BATCH: Final = 1 << (2 * LIST_DEPTH)
 
@@ -51,7 +52,8 @@ class Batcher:
 
     `mark` returns the engine's present mark; `durable` waits until a sequence is on disk. The tree stands at
     the newest cut batch, which is what `claim` proves against. A commit that fails is tried again with the
-    next `post`: the batch is kept, nothing is cut before it is on chain.
+    next `post`: the batch is kept, nothing is cut before it is on chain. If the chain turns out to have it (its
+    answer was lost), it counts as posted.
     """
 
     def __init__(
@@ -237,12 +239,23 @@ class Batcher:
         return posted
 
     def _commit_on_chain(self, batch: Batch) -> Receipt:
-        chain = self._deployment.settlement.chain
+        settlement = self._deployment.settlement
+        chain = settlement.chain
+        if batch_count(settlement) == batch.number:
+            return self._find_receipt(batch)
         if self.chain_time is not None:
             wanted = self.chain_time()
             if wanted > chain.block().time:
                 chain.set_next_time(wanted)
-        return commit(self._deployment.settlement, batch, self._deployment.operator)
+        return commit(settlement, batch, self._deployment.operator)
+
+    def _find_receipt(self, batch: Batch) -> Receipt:
+        """The receipt of a batch that is on chain already; gas unknown, 0. Raises ChainError if it is another batch."""
+        settlement = self._deployment.settlement
+        if settlement.call("batch_hash_at", batch.number) != batch_hash(batch):
+            raise ChainError(f"batch {batch.number} on chain is not the one cut here")
+        event = settlement.events("BatchCommitted", self._deployment.block)[-1]
+        return Receipt(event.transaction, event.block, 0, (), None)
 
     def _tell(self, posted: PostedBatch) -> None:
         for told in self._watchers:
@@ -278,12 +291,12 @@ def _write_durably(path: Path, payload: bytes) -> None:
     partial.replace(path)
 
 
-async def post_every(batcher: Batcher, seconds: float, report: Callable[[str], None]) -> None:
-    """Post a batch every `seconds`, until cancelled; a refusal of the chain is reported and tried again."""
-    while True:
-        await asyncio.sleep(seconds)
+async def post_every(batcher: Batcher, seconds: float, stop: asyncio.Event, report: Callable[[str], None]) -> None:
+    """Post a batch every `seconds` until `stop` is set; a chain that refuses or is away is reported and tried again."""
+    while not stop.is_set():
+        await pause(seconds, stop)
         try:
             await batcher.post()
             await batcher.refresh_finality()
-        except ChainError as error:
-            report(f"batch not committed, will try again: {error.reason}")
+        except (ChainError, OSError) as error:
+            report(f"batch not committed, will try again: {error}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from penstock.protocol.commands import CreditDeposit
 from penstock.protocol.reasons import Reason
@@ -39,14 +40,14 @@ class DepositWatcher:
         self.read_block = until
         return len(found)
 
-    async def run(self, seconds: float, report: Callable[[str], None]) -> None:
-        """Poll every `seconds`, until cancelled; a chain that does not answer is reported and asked again."""
-        while True:
+    async def run(self, seconds: float, stop: asyncio.Event, report: Callable[[str], None]) -> None:
+        """Poll every `seconds` until `stop` is set; a chain that does not answer is reported and asked again."""
+        while not stop.is_set():
             try:
                 await self.poll()
-            except ChainError as error:
-                report(f"L1 not read, will try again: {error.reason}")
-            await asyncio.sleep(seconds)
+            except (ChainError, OSError) as error:
+                report(f"L1 not read, will try again: {error}")
+            await pause(seconds, stop)
 
     def _read(self) -> tuple[list[Deposit], int]:
         head = self._deployment.vault.chain.block().number
@@ -54,3 +55,9 @@ class DepositWatcher:
         if until <= self.read_block:
             return [], self.read_block
         return deposits(self._deployment.vault, self.read_block + 1, until), until
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Wait `seconds`, or until `stop` is set if that comes first."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -72,7 +72,6 @@ class PublicOrder(Struct):
     price: int
     size: int
     nonce: int
-    accepted: int
     session: int
 
 
@@ -182,20 +181,17 @@ class MarketData:
         if self._moved:
             self._number_changes(time)
 
-    def _rest(self, command: Executed, event: OrderRested) -> None:
+    def _rest(self, _: Executed, event: OrderRested) -> None:
         orders = self.orders.setdefault(event.subaccount, {})
-        orders[event.slot] = PublicOrder(
-            event.market, event.side, event.price, event.size, event.nonce, command.sequence, event.session
-        )
+        orders[event.slot] = PublicOrder(event.market, event.side, event.price, event.size, event.nonce, event.session)
         self._shift(event.market, event.side, event.price, event.size)
 
-    def _amend(self, command: Executed, event: OrderAmended) -> None:
+    def _amend(self, _: Executed, event: OrderAmended) -> None:
         order = self.orders.get(event.subaccount, {}).get(event.slot)
         if order is None:
             return  # `advance` was told a time later than this command's
         self._shift(order.market, order.side, order.price, event.size - order.size)
-        order.size, order.nonce = event.size, event.nonce
-        order.accepted, order.session = command.sequence, event.session
+        order.size, order.nonce, order.session = event.size, event.nonce, event.session
 
     def _credit(self, _: Executed, event: DepositCredited) -> None:
         self.accounts = max(self.accounts, event.subaccount + 1)
@@ -245,19 +241,18 @@ class MarketData:
         return max(after, 0) - max(before, 0)
 
     def _grant(self, _: Executed, event: SessionGranted) -> None:
-        # Whoever held this place before is dead, and so are orders accepted before the grant that counts.
-        self._kill(event.subaccount, event.session, before=event.from_sequence)
+        # A place is given to another key only once its last one is dead, and then its orders are gone from here.
         expiry = event.expiry * MICRO
         self._sessions[event.subaccount, event.session] = expiry
         heappush(self._expiries, (expiry, event.subaccount, event.session))
 
-    def _kill(self, subaccount: int, session: int | None = None, before: int | None = None) -> None:
+    def _kill(self, subaccount: int, session: int | None = None) -> None:
         """Take dead orders of a subaccount out of public sight: all, or those of one session key."""
         orders = self.orders.get(subaccount)
         if not orders or session == BY_OWNER_KEY:
             return
         for slot, order in list(orders.items()):
-            if session in (None, order.session) and (before is None or order.accepted < before):
+            if session in (None, order.session):
                 self.dead[subaccount, slot] = order.nonce
                 self._remove(subaccount, slot)
 
