@@ -187,6 +187,7 @@ def build_report(
         "refused": statistics["refused"],
         "tape": {name: tape[name] for name in ("trades", "volume", "matched_share", "reachable_share")},
         "mid_error_bps": {name: replayed["mid_error_bps"][name] for name in ("p50", "p99")},
+        "venue_mid_error_bps": replayed["venue_mid_error_bps"],
         "ack_ms": {name: replayed["ack_ms"][name] for name in ("p50", "p99")},
         "closed": replayed["closed"],
         "batches": len(batcher.posted),

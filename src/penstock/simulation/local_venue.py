@@ -47,7 +47,9 @@ class LocalVenue:
         console: Path | None = None,
         chart_library: Path | None = None,
         keepers: KeeperPace | None = KeeperPace(fees=5.0),  # noqa: B008  frozen
+        reopen: bool = False,
     ) -> None:
+        """`reopen` goes on with the journal in `home`; without it the home must be new."""
         self.local = local
         self.home = home
         self.clock = clock
@@ -69,12 +71,14 @@ class LocalVenue:
         self.watcher = DepositWatcher(local.deployment, self._credit)
         self._posting: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._reopen = reopen
         self._started = False
 
     async def start(self) -> None:
         """Write the genesis into the home folder, start the node, then credit and post in the background."""
         self.home.mkdir(parents=True, exist_ok=True)
-        check_home(self.home)
+        if not self._reopen:
+            check_home(self.home)
         (self.home / "genesis.json").write_bytes(msgspec.json.encode(self.local.genesis))
         await self.node.start()
         self._started = True

@@ -119,6 +119,7 @@ class Batcher:
                 f"batch {self._last_number} on chain has settlement root 0x{committed_root.hex()}, "
                 f"the journal leads to 0x{self._root.hex()}"
             )
+        self.posted = await asyncio.to_thread(self._read_posted)
 
     async def post(self) -> PostedBatch | None:
         """Cut everything up to now and commit it; None when nothing is new. Raises ChainError when L1 refuses."""
@@ -221,6 +222,15 @@ class Batcher:
         self._cut_entries += len(leaves)
         return _Prepared(batch, path)
 
+    def _read_posted(self) -> list[PostedBatch]:
+        """The batches the chain has, gas unknown (0)."""
+        events = self._deployment.settlement.events("BatchCommitted", self._deployment.block)
+        batches = [Batch(*event.fields["batch"]) for event in events]
+        return [
+            _posted(batch, Receipt(event.transaction, event.block, 0, (), None))
+            for batch, event in zip(batches, events, strict=True)
+        ]
+
     def _count_deposit(self, entry: Entry) -> None:
         if entry.deposit_head is not None:
             self._deposits += 1
@@ -229,11 +239,7 @@ class Batcher:
     async def _commit(self, prepared: _Prepared) -> PostedBatch:
         receipt = await asyncio.to_thread(self._commit_on_chain, prepared.batch)
         self._prepared = None
-        batch = prepared.batch
-        posted = PostedBatch(
-            batch.number, batch.first_sequence, batch.last_sequence, batch.entries, batch.settlement_root,
-            batch.engine_root, receipt.transaction, receipt.block, "posted", receipt.gas_used,
-        )  # fmt: skip
+        posted = _posted(prepared.batch, receipt)
         self.posted.append(posted)
         self._tell(posted)
         return posted
@@ -260,6 +266,13 @@ class Batcher:
     def _tell(self, posted: PostedBatch) -> None:
         for told in self._watchers:
             told(posted)
+
+
+def _posted(batch: Batch, receipt: Receipt) -> PostedBatch:
+    return PostedBatch(
+        batch.number, batch.first_sequence, batch.last_sequence, batch.entries, batch.settlement_root,
+        batch.engine_root, receipt.transaction, receipt.block, "posted", receipt.gas_used,
+    )  # fmt: skip
 
 
 def _advance_all(tree: SettlementTree, steps: list[_Step]) -> bytes:
