@@ -99,7 +99,10 @@ class Watch:
             assert assess(self.shadow, account).equity >= kept, "I10"
 
     def _check_trade(self, event: Traded, time: int) -> None:
-        """I12: inside both limits. I27: no dead order fills. I13: no order fills beyond its size, no reduce-only order grows or flips."""
+        """I12: inside both limits. I27: no dead order fills.
+
+        I13: no order fills beyond its size, no reduce-only order grows or flips a position.
+        """
         maker = self.shadow.accounts[event.maker].orders[event.maker_slot]
         assert (maker.price, maker.nonce, maker.side) == (event.price, event.maker_nonce, 1 - event.taker_side)
         assert not is_dead(self.shadow.accounts[event.maker], maker, time), "I27"

@@ -169,6 +169,20 @@ def test_the_largest_requirement_goes_first_and_the_next_where_it_finds_nothing(
     assert story(world.liquidate(SMALL))[0] == ("traded", OTHER, SMALL, 580_000, 100_000)
 
 
+def test_one_poke_closes_in_one_market_only():
+    world = World(traders=2, cash=1_000_000 * USDC)
+    world.deposit(SMALL, 2_600 * USDC)
+    for market, price in ((0, MARK), (1, 30_000_00)):
+        world.price(price, market=market)
+        world.sell(MAKER, price, 60_000, slot=17 + market, market=market)
+        world.buy(SMALL, price, 10_000 * (6 - 5 * market), slot=17 + market, market=market)
+    world.walk_price(560_000)
+    world.price(30_000_00, market=1)
+    world.buy(OTHER, 560_000, 100, slot=17)
+    world.buy(OTHER, 29_990_00, 20_000, slot=18, market=1)
+    assert story(world.liquidate(SMALL)) == [("traded", OTHER, SMALL, 560_000, 100)]
+
+
 def test_an_empty_fund_books_the_shortfall_and_the_market_turns_reduce_only():
     """Sold at 58,600: 1,282 − 1,400 is 118 short."""
     world = small_long()

@@ -100,6 +100,18 @@ def test_a_position_grows_away_from_zero_or_flips_through_it(before, after, grew
     assert grew_or_flipped(before, after) is grew
 
 
+def test_a_taker_that_grows_must_cover_its_open_orders_too():
+    """122 USDC: 100 lots with their fee leave 120.20, enough for them, not for one resting lot beside them."""
+    world = World(cash=122 * USDC)
+    world.deposit(MAKER, 1_000_000 * USDC)
+    world.price(MARK)
+    world.sell(MAKER, MARK, 20_000)
+    world.buy(TRADER, 1, 200, slot=17)
+    world.refuses(Reason.MARGIN_TOO_LOW, lambda: world.buy(TRADER, MARK, 10_000), guarded=True)
+    world.cancel(TRADER, slot=17)
+    assert story(world.buy(TRADER, MARK, 10_000)) == [("traded", MAKER, TRADER, MARK, 10_000)]
+
+
 def test_an_account_below_initial_margin_may_reduce_but_not_grow():
     world = World(cash=121_800_000)
     world.deposit(MAKER, 1_000_000 * USDC)

@@ -114,6 +114,14 @@ def test_a_replace_that_is_larger_or_elsewhere_goes_to_the_back(world, changes, 
     assert story(world.buy(TAKER, MARK, 100)) == [("traded", B, TAKER, MARK, 100)]
 
 
+def test_an_immediate_replace_ousts_the_resting_order_and_never_rests(world):
+    world.sell(A, MARK, 500)
+    assert story(world.sell(A, MARK, 300, time_in_force=IMMEDIATE_OR_CANCEL)) == [
+        ("cancelled", A, 16, 500, Cause.REPLACED),
+        ("dropped", A, 16, 300, Cause.IMMEDIATE_REMAINDER),
+    ]
+
+
 def test_a_replace_may_change_side_market_and_reduce_only(world):
     world.price(30_000_00, market=1)
     world.sell(A, MARK, 500)

@@ -99,10 +99,12 @@ class HomeLock:
 class Journal:
     """An append-only file of sequenced commands. `append` from one thread, `sync` from one other."""
 
-    def __init__(self, home: Path, ruleset: bytes, separator: bytes) -> None:
+    def __init__(self, home: Path, ruleset: bytes, separator: bytes, *, read_only: bool = False) -> None:
         """Open or create the journal in `home`, drop a torn tail, refuse everything else that is wrong.
 
-        Raises JournalForeign for another venue's file and JournalCorrupt, with the offset, for damage.
+        With `read_only` nothing is created, repaired or locked: it ends before a record that is not whole yet, so
+        it may be opened beside the node that writes it. Raises JournalBusy when somebody else has it open for
+        writing, JournalForeign for another venue's file and JournalCorrupt, with the offset, for damage.
         """
         self.path = home / FILE_NAME
         head = _HEADER.pack(MAGIC, VERSION, ruleset, separator)
@@ -110,8 +112,11 @@ class Journal:
         self._waiting: list[bytes] = []
         self._lock = Lock()
         self._broken: str | None = None
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._read_only = read_only
+        self._descriptor = self._open()
         try:
+            if not read_only:
+                self._take()
             self._check_header()
             self.last_sequence, self.last_time, self._end = self._find_end()
         except JournalError:
@@ -121,6 +126,8 @@ class Journal:
 
     def append(self, sequence: int, time: int, signers: tuple[bytes, ...], envelope: bytes) -> None:
         """Put a command behind the others, in memory; durable only once a later `sync` has returned."""
+        if self._read_only:
+            raise JournalError(f"{self.path}: opened for reading only")
         body = b"".join((_BODY.pack(sequence, time, len(signers)), *signers, envelope))
         length = len(body).to_bytes(4, "big")
         with self._lock:
@@ -175,6 +182,20 @@ class Journal:
         """Close the file. What was appended and not synced is gone: it was never acknowledged."""
         os.close(self._descriptor)
 
+    def _open(self) -> int:
+        flags = os.O_RDONLY if self._read_only else os.O_RDWR | os.O_CREAT
+        try:
+            return os.open(self.path, flags | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError as error:
+            raise JournalForeign(f"{self.path}: no journal here") from error
+
+    def _take(self) -> None:
+        """Be the only writer, before a byte is looked at: half a group of a live writer looks like a torn tail."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JournalBusy(f"{self.path}: a running node is writing it") from error
+
     def _give_up(self, why: str, error: OSError | None) -> None:
         """Take the partial group back, so that a reply of 'not executed' is true, and refuse everything after."""
         self._broken = f"{self.path}: {why}"
@@ -190,7 +211,7 @@ class Journal:
 
     def _check_header(self) -> None:
         found = os.pread(self._descriptor, _HEADER_LENGTH, 0)
-        if len(found) < _HEADER_LENGTH and self._header.startswith(found):
+        if len(found) < _HEADER_LENGTH and self._header.startswith(found) and not self._read_only:
             # Never finished creating: nothing can have been acknowledged from it.
             os.pwrite(self._descriptor, self._header, 0)
             os.fsync(self._descriptor)
@@ -248,6 +269,8 @@ class Journal:
             raise JournalCorrupt(self.path, offset, "a record's length is damaged")
         if len(tail) > _LONGEST_TAIL:
             raise JournalCorrupt(self.path, offset, f"over {_LONGEST_TAIL} bytes without a record")
+        if self._read_only:
+            return
         aside = self._name_aside(offset)
         with aside.open("xb") as copy:
             copy.write(tail)

@@ -288,7 +288,7 @@ class Sequencer:
             if self._queue and not self._flying and self.failure is None:
                 continue
             group, self._flying = self._flying, []
-            if group or self.failure:
+            if group and self.failure is None:
                 try:
                     await loop.run_in_executor(self._thread, self._journal.sync)
                     if self.failure is None:
@@ -299,8 +299,20 @@ class Sequencer:
                 except Exception as error:
                     log.critical("the journal or an observer failed; the node stops", exc_info=error)
                     self._fail(error)
-            if self.failure is not None or (self._closing and not self._queue and not self._flying):
+            if self.failure is not None:
+                await self._keep_for_replay()
                 return
+            if self._closing and not self._queue and not self._flying:
+                return
+
+    async def _keep_for_replay(self) -> None:
+        """Put the command the engine failed on, and those before it, on disk; nobody is told of them."""
+        if isinstance(self.failure, JournalError):
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.sync)
+        except JournalError as error:
+            log.critical("the failed command could not be journalled: %s", error)
 
     def _release(self, group: list[_Submission]) -> None:
         if not group:
