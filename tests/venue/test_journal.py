@@ -13,6 +13,7 @@ from penstock.venue.journal import (
     JournalBroken,
     JournalBusy,
     JournalCorrupt,
+    JournalError,
     JournalForeign,
     JournalFull,
 )
@@ -170,6 +171,54 @@ def test_a_second_node_on_one_home_is_refused(tmp_path):
         HomeLock(tmp_path)
     lock.release()
     HomeLock(tmp_path).release()
+
+
+def test_a_second_writer_is_refused_before_it_can_cut_a_group_that_is_being_written(tmp_path, monkeypatch):
+    """Half a group of a live node looks like a torn tail; to repair it would lose what the node then acknowledges."""
+    node = open_journal(tmp_path)
+    node.append(*RECORDS[0])
+    node.sync()
+    for record in RECORDS[1:]:
+        node.append(*record)
+    write, met = os.write, []
+
+    def in_two_halves(descriptor, group):
+        half = write(descriptor, group[: len(group) // 2])
+        met.append(pytest.raises(JournalBusy, open_journal, tmp_path))
+        beside = Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
+        met.append([r.sequence for r in beside.read()])
+        rest = write(descriptor, group[len(group) // 2 :])
+        assert [r.sequence for r in beside.read()] == met[-1], "a reader keeps the end it found"
+        beside.close()
+        return half + rest
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", in_two_halves)
+        node.sync()
+    node.close()
+    assert met[1] in ([1], [1, 2])
+    assert read_back(tmp_path) == RECORDS
+    assert not list(tmp_path.glob("journal.torn-*"))
+
+
+def test_a_reader_stops_at_a_torn_tail_and_changes_nothing(tmp_path):
+    whole, starts = written(tmp_path)
+    for cut in range(starts[0], len(whole) + 1):
+        (tmp_path / "journal").write_bytes(whole[:cut])
+        reader = Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
+        kept = sum(end <= cut for end in [*starts[1:], len(whole)])
+        assert [r.sequence for r in reader.read()] == [1, 2, 3][:kept]
+        with pytest.raises(JournalError, match="reading only"):
+            reader.append(*RECORDS[0])
+        reader.close()
+        assert (tmp_path / "journal").read_bytes() == whole[:cut]
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+
+
+def test_a_reader_creates_no_journal(tmp_path):
+    with pytest.raises(JournalForeign, match="no journal here"):
+        Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_sync_is_never_tried_again(tmp_path, monkeypatch):

@@ -238,24 +238,22 @@ class Journal:
 
     def _find_end(self) -> tuple[int, int, int]:
         """Last sequence, its time, and where the file's good bytes end. Cuts off a torn tail, kept aside first."""
+        # One length for the whole look: beside a reader the file may grow, and a half group must not become damage.
         size = os.fstat(self._descriptor).st_size
         sequence, time, offset = 0, 0, _HEADER_LENGTH
         with self.path.open("rb") as file:
             file.seek(offset)
             while offset < size:
-                frame = file.read(_FRAME.size)
-                if len(frame) == _FRAME.size and _length_is_sound(frame):
-                    length = int.from_bytes(frame[:4], "big")
-                    body = file.read(length)
-                    if len(body) == length:
-                        record = self._parse(frame, body, offset)
-                        if record.sequence != sequence + 1 or record.time < time:
-                            raise JournalCorrupt(self.path, offset, f"sequence {record.sequence} after {sequence}")
-                        sequence, time = record.sequence, record.time
-                        offset += len(frame) + length
-                        continue
+                frame = file.read(min(_FRAME.size, size - offset))
+                after = offset + _FRAME.size + int.from_bytes(frame[:4], "big")
+                if len(frame) == _FRAME.size and _length_is_sound(frame) and after <= size:
+                    record = self._parse(frame, file.read(after - offset - _FRAME.size), offset)
+                    if record.sequence != sequence + 1 or record.time < time:
+                        raise JournalCorrupt(self.path, offset, f"sequence {record.sequence} after {sequence}")
+                    sequence, time, offset = record.sequence, record.time, after
+                    continue
                 file.seek(offset)
-                self._drop_tail(offset, file.read(_LONGEST_TAIL + 1), sequence)
+                self._drop_tail(offset, file.read(min(_LONGEST_TAIL + 1, size - offset)), sequence)
                 break
         return sequence, time, offset
 
