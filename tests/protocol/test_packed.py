@@ -81,9 +81,9 @@ def test_the_domain_bytes_and_tree_depths_are_those_of_the_schema():
         "trade": 127,
         "price": 34,
         "funding": 33,
-        "fee": 39,
+        "fee": 51,
         "key": 69,
-        "liquidate": 42,
+        "liquidate": 54,
     }.items(),
 )
 def test_the_forms_are_as_long_as_the_reference_says(name, length):

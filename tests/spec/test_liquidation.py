@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.protocol.commands import BUY, SELL
-from penstock.protocol.events import NO_SLOT, ShortfallCovered, Traded
+from penstock.protocol.events import NO_SLOT, FeesSwept, ShortfallCovered, Traded
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Cause, Reason
 from penstock.spec.liquidation import band_price
@@ -184,16 +184,17 @@ def test_one_poke_closes_in_one_market_only():
 
 
 def test_an_empty_fund_books_the_shortfall_and_the_market_turns_reduce_only():
-    """Sold at 58,600: 1,282 − 1,400 is 118 short."""
+    """Sold at 58,600: 1,282 − 1,400 is 118 short, of which the market's own fees pay 18."""
     world = small_long()
     world.buy(MAKER, 586_000, 100, slot=20)
     world.walk_price(586_000)
     world.buy(OTHER, 586_000, 200_000)
     world.cancel(MAKER, slot=20)
     events = world.liquidate(SMALL)
-    assert events[-1] == ShortfallCovered(world.sequence, SMALL, 0, 0, 118 * USDC)
+    assert events[-1] == ShortfallCovered(world.sequence, SMALL, 0, 18 * USDC, 0, 100 * USDC)
     market = world.state.markets[0]
-    assert (market.shortfall, market.reduce_only, world.account(SMALL).cash) == (118 * USDC, True, 0)
+    assert (market.fees, market.shortfall, market.reduce_only) == (0, 100 * USDC, True)
+    assert world.account(SMALL).cash == 0
     world.refuses(Reason.MARKET_REDUCE_ONLY, lambda: world.buy(MAKER, MARK, 100, slot=30), guarded=True)
     assert story(world.buy(MAKER, 580_000, 100, slot=30, reduce_only=True)) == [("rested", MAKER, BUY, 580_000, 100)]
 
@@ -204,7 +205,7 @@ def test_the_fund_pays_what_it_has_and_the_rest_is_booked():
     assert world.account(0).cash == 18 * USDC
     world.walk_price(586_000)
     world.buy(OTHER, 586_000, 200_000)
-    assert world.liquidate(SMALL)[-1] == ShortfallCovered(world.sequence, SMALL, 0, 18 * USDC, 100 * USDC)
+    assert world.liquidate(SMALL)[-1] == ShortfallCovered(world.sequence, SMALL, 0, 0, 18 * USDC, 100 * USDC)
     assert (world.account(0).cash, world.account(SMALL).cash) == (0, 0)
 
 
@@ -216,9 +217,33 @@ def test_a_full_fund_pays_all_and_the_market_stays_open():
     fund = world.account(0).cash
     world.walk_price(586_000)
     world.buy(OTHER, 586_000, 200_000)
-    assert world.liquidate(SMALL)[-1] == ShortfallCovered(world.sequence, SMALL, 0, 118 * USDC, 0)
+    assert world.liquidate(SMALL)[-1] == ShortfallCovered(world.sequence, SMALL, 0, 0, 118 * USDC, 0)
     assert world.account(0).cash == fund - 118 * USDC
     assert not world.state.markets[0].reduce_only
+
+
+def test_sweeping_repays_what_was_booked_and_opens_the_market_again():
+    world = small_long()
+    world.walk_price(586_000)
+    world.buy(OTHER, 586_000, 200_000)
+    world.liquidate(SMALL)
+    world.deposit(0, USDC)
+    world.refuses(Reason.FEES_NOT_DUE, world.sweep, guarded=False)
+    market = world.state.markets[0]
+    market.fees = 60 * USDC
+    assert world.sweep() == [FeesSwept(world.sequence, 0, 60 * USDC, 0, 60 * USDC)]
+    assert (market.shortfall, market.reduce_only, world.account(0).cash) == (40 * USDC, True, 0)
+    market.fees = 41 * USDC
+    assert world.sweep() == [FeesSwept(world.sequence, 0, 41 * USDC, 0, 40 * USDC)]
+    assert (market.shortfall, market.reduce_only, world.account(0).cash) == (0, False, USDC)
+
+
+def test_a_liquidated_accounts_own_orders_are_met_dead():
+    world = small_long()
+    world.buy(SMALL, 592_000, 100, slot=50)
+    world.walk_price(DUE)
+    world.buy(OTHER, 591_000, 100_000)
+    assert ("cancelled", SMALL, 50, 100, Cause.DEAD) in story(world.liquidate(SMALL))
 
 
 def test_orders_of_the_same_owner_are_cancelled_not_filled():

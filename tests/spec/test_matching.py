@@ -346,3 +346,10 @@ def test_an_order_of_a_session_fills_after_the_session_was_renewed(world):
     world.grant(A)
     assert reasons(world.buy(TAKER, MARK, 100)) == []
     assert world.size(A) == -100
+
+
+def test_a_replace_that_comes_after_its_order_has_filled_completely_is_refused(world):
+    world.sell(A, MARK, 500)
+    world.buy(TAKER, MARK, 500)
+    world.refuses(Reason.FILLED_SINCE, lambda: world.sell(A, MARK, 300, fill_guard=499), guarded=True)
+    assert story(world.sell(A, MARK, 300, fill_guard=500)) == [("rested", A, SELL, MARK, 300)]

@@ -87,7 +87,7 @@ def test_fees_and_whole_dust_go_to_the_fund(world):
     world.sell(1, MARK, 100)
     world.buy(2, MARK, 100)
     world.state.markets[0].dust = 3 * FUNDING_SCALE + 5
-    assert world.sweep() == [FeesSwept(world.sequence, 0, 18_000, 3)]
+    assert world.sweep() == [FeesSwept(world.sequence, 0, 18_000, 3, 0)]
     assert world.account(0).cash == 18_003
     assert (world.state.markets[0].fees, world.state.markets[0].dust) == (0, 5)
     world.refuses(Reason.FEES_NOT_DUE, world.sweep, guarded=False)

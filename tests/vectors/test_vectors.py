@@ -156,7 +156,7 @@ def test_the_stored_accounts_are_worth_and_require_what_they_say():
     listed = tuple(to_terms(t["terms"]) for t in vector["terms"])
     assert [plain(t.digest()) for t in listed] == [t["digest"] for t in vector["terms"]]
     for case in vector["accounts"]:
-        state = State.from_genesis(Genesis(1, bytes(20), listed, (), 0))
+        state = State.from_genesis(Genesis(1, bytes(20), listed, (b"\xa0" * 20,), 1))
         for market, (mark, index) in case["markets"].items():
             state.markets[int(market)].mark_price = int(mark)
             state.markets[int(market)].funding_index = int(index)

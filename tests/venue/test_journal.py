@@ -184,7 +184,8 @@ def test_a_second_writer_is_refused_before_it_can_cut_a_group_that_is_being_writ
 
     def in_two_halves(descriptor, group):
         half = write(descriptor, group[: len(group) // 2])
-        met.append(pytest.raises(JournalBusy, open_journal, tmp_path))
+        with pytest.raises(JournalBusy, match="a running node is writing it"):
+            open_journal(tmp_path)
         beside = Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
         met.append([r.sequence for r in beside.read()])
         rest = write(descriptor, group[len(group) // 2 :])
@@ -196,7 +197,7 @@ def test_a_second_writer_is_refused_before_it_can_cut_a_group_that_is_being_writ
         patched.setattr(os, "write", in_two_halves)
         node.sync()
     node.close()
-    assert met[1] in ([1], [1, 2])
+    assert met in ([[1]], [[1, 2]])
     assert read_back(tmp_path) == RECORDS
     assert not list(tmp_path.glob("journal.torn-*"))
 

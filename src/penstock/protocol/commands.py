@@ -37,7 +37,7 @@ class PlaceOrder(Struct, frozen=True):
     """Ask for up to `size` at `price` or better; on an occupied slot, replace what is there.
 
     `price` in price units, `size` in size units (of a replace: the remaining size wanted), `fill_guard` the
-    filled size of the present order that the sender has seen, times in venue microseconds.
+    filled size of the slot's order that the sender has seen (ANY_FILL: no matter), times in venue microseconds.
     """
 
     subaccount: Uint24

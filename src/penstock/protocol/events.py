@@ -194,20 +194,26 @@ class FundingAccrued(Struct, frozen=True, tag=True):
 
 
 class FeesSwept(Struct, frozen=True, tag=True):
-    """The market's fees and whole dust went to subaccount 0 (both in 1e-6 USDC)."""
+    """The market's fees and whole dust went to subaccount 0, which `repaid` what it could of the booked shortfall.
+
+    All in 1e-6 USDC. With the shortfall gone the market is no longer reduce-only.
+    """
 
     sequence: int
     market: int
     fees: int
     dust: int
+    repaid: int
 
 
 class ShortfallCovered(Struct, frozen=True, tag=True):
-    """A closed account's negative cash: `covered` by subaccount 0, `booked` on the market, now reduce-only."""
+    """A closed account's negative cash: paid `from_fees` the market has gathered, `covered` by subaccount 0, and
+    the rest `booked` on the market, which is then reduce-only."""
 
     sequence: int
     subaccount: int
     market: int
+    from_fees: int
     covered: int
     booked: int
 

@@ -119,9 +119,9 @@ ENTRY_FORMS: Final = {
         ),
         (4, "price", "market u24, published_at u64, index_price u40, mark_price u40, signers u8"),
         (5, "funding", "market u24, funded_at u64, funding_index i80"),
-        (6, "fee", "market u24, fees i96, dust u96"),
+        (6, "fee", "market u24, fees i96, dust u96, repaid u96"),
         (7, "key", "subaccount u24, session u8, key b20, revoked u8, record_hash b32"),
-        (8, "liquidate", "subaccount u24, market u24, covered u96, booked u96"),
+        (8, "liquidate", "subaccount u24, market u24, from_fees u96, covered u96, booked u96"),
     )
 }
 DEPOSIT, WITHDRAW, TRADE, PRICE, FUNDING, FEE, KEY, LIQUIDATE = ENTRY_FORMS

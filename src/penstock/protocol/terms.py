@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.quantities import MICRO
+from penstock.protocol.quantities import MAX_MARKETS, MICRO, PPM, RATE_SCALE
 from penstock.protocol.words import keccak
 
 PERPETUAL: Final = 1
@@ -46,6 +46,29 @@ class MarketTerms(Struct, frozen=True):
     funding_interval: int = MICRO
     funding_cap: int = 5_000_000
 
+    def check(self) -> None:
+        """Raises ValueError naming the first term that is out of range."""
+        limits = {
+            "market": (0, MAX_MARKETS - 1), "underlying": (0, 63), "tick": (1, 1 << 39), "lot": (1, 1 << 47),
+            "maker_fee_ppm": (0, PPM), "taker_fee_ppm": (0, PPM), "liquidation_fee_ppm": (0, PPM),
+            "liquidation_band_ppm": (1, PPM - 1), "liquidation_slice": (1, 1 << 95), "price_step_ppm": (1, PPM),
+            "mark_band_ppm": (1, PPM), "stale_after": (1, 1 << 48), "funding_interval": (1, 1 << 48),
+            "funding_cap": (0, RATE_SCALE),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{self.name}: {name} is {value}, wants {low} to {high}")
+        if self.kind not in KIND_NAMES:
+            raise ValueError(f"{self.name}: kind is {self.kind}, wants one of {sorted(KIND_NAMES)}")
+        if self.price_unit * self.size_unit != Decimal(1) / MICRO:
+            raise ValueError(f"{self.name}: price unit times size unit is not 0.000001")
+        bounds = [tier.notional for tier in self.tiers]
+        if not bounds or bounds != sorted(set(bounds)) or bounds[-1] < (1 << 95) - 1:
+            raise ValueError(f"{self.name}: tiers must rise and the last must reach 2^95 - 1")
+        if any(not 0 < t.maintenance_ppm <= t.initial_ppm <= PPM for t in self.tiers):
+            raise ValueError(f"{self.name}: tiers want 0 < maintenance <= initial <= 1,000,000 ppm")
+
     def digest(self) -> bytes:
         """keccak of every term the chain will need to judge an entry; 32 bytes in the market leaf."""
         words = [
@@ -78,6 +101,16 @@ class Genesis(Struct, frozen=True):
     markets: tuple[MarketTerms, ...]
     oracles: tuple[bytes, ...]
     oracle_threshold: int
+
+    def check(self) -> None:
+        """Raises ValueError naming the first term that no venue can run on."""
+        numbers = [terms.market for terms in self.markets]
+        if not numbers or len(set(numbers)) != len(numbers):
+            raise ValueError("markets: at least one, each with a number of its own")
+        if not 1 <= self.oracle_threshold <= len(set(self.oracles)):
+            raise ValueError(f"oracle_threshold: {self.oracle_threshold}, wants 1 to {len(set(self.oracles))}")
+        for terms in self.markets:
+            terms.check()
 
     def ruleset(self) -> bytes:
         """keccak over the markets' digests and the oracle quorum; named by every batch's globals."""

@@ -166,13 +166,16 @@ def _sweep(state: State, event: say.FeesSwept) -> None:
     market = state.markets[event.market]
     market.fees -= event.fees
     market.dust -= event.dust * FUNDING_SCALE
-    state.accounts[INSURANCE_FUND].cash += event.fees + event.dust
+    state.accounts[INSURANCE_FUND].cash += event.fees + event.dust - event.repaid
+    market.shortfall -= event.repaid
+    market.reduce_only = market.reduce_only and market.shortfall > 0
 
 
 def _shortfall(state: State, event: say.ShortfallCovered) -> None:
-    state.accounts[event.subaccount].cash += event.covered + event.booked
+    state.accounts[event.subaccount].cash += event.from_fees + event.covered + event.booked
     state.accounts[INSURANCE_FUND].cash -= event.covered
     market = state.markets[event.market]
+    market.fees -= event.from_fees
     market.shortfall += event.booked
     market.reduce_only = market.reduce_only or event.booked > 0
 

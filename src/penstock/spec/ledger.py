@@ -141,7 +141,9 @@ def _funding(state: State, event: say.FundingAccrued, member: int, index: int) -
 
 
 def _fee(state: State, event: say.FeesSwept, member: int, index: int) -> Entry:
-    packed = ENTRY_FORMS[FEE].pack(FEE, event.sequence, member, index, event.market, event.fees, event.dust)
+    packed = ENTRY_FORMS[FEE].pack(
+        FEE, event.sequence, member, index, event.market, event.fees, event.dust, event.repaid
+    )
     return Entry(packed, (account_write(state, INSURANCE_FUND),), _market_write(state, event.market))
 
 
@@ -155,7 +157,15 @@ def _key(state: State, event: say.SessionGranted | say.SessionRevoked, member: i
 
 def _liquidate(state: State, event: say.ShortfallCovered, member: int, index: int) -> Entry:
     packed = ENTRY_FORMS[LIQUIDATE].pack(
-        LIQUIDATE, event.sequence, member, index, event.subaccount, event.market, event.covered, event.booked
+        LIQUIDATE,
+        event.sequence,
+        member,
+        index,
+        event.subaccount,
+        event.market,
+        event.from_fees,
+        event.covered,
+        event.booked,
     )
     writes = (account_write(state, event.subaccount), account_write(state, INSURANCE_FUND))
     return Entry(packed, writes, _market_write(state, event.market))

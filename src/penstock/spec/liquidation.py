@@ -1,8 +1,8 @@
 """Deciding the pokes nobody has discretion in: liquidate (first rung) and remove a dead order.
 
 First rung: cancel the subaccount's orders, then close through the book inside a band around the mark, one slice
-of one position a poke. What negative cash a closed account leaves is paid by the insurance fund; what the fund
-does not have is booked on the market, which then takes reduce-only orders only.
+of one position a poke. What negative cash a closed account leaves is paid from the fees its market holds, then
+by the insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
 """
 
 from penstock.protocol.commands import BUY, SELL, Liquidate, RemoveDeadOrder
@@ -30,7 +30,8 @@ def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
     if risk.equity >= risk.maintenance:
         raise Refusal(Reason.NOT_LIQUIDATABLE)
     if not account.positions:
-        return [_shortfall(moment, command.subaccount, account, min(state.markets))]
+        market = state.markets[min(state.markets)]
+        return [_shortfall(moment, command.subaccount, account, market, market.fees)]
     events: list[Event] = []
     if account.open_orders:
         events.append(AllCancelled(command.subaccount, stamp(moment.sequence, moment.member)))
@@ -39,7 +40,7 @@ def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
         events += walk.events
         left = walk.drafts[command.subaccount]
         if not left.positions and left.cash < 0:
-            events.append(_shortfall(moment, command.subaccount, left, market.terms.market))
+            events.append(_shortfall(moment, command.subaccount, left, market, walk.sums.fees))
         if walk.events:
             break
     if not events:
@@ -92,11 +93,12 @@ def band_price(market: Market, side: int) -> int:
     return div_ceil(market.mark_price * (PPM - band), PPM * tick) * tick
 
 
-def _shortfall(moment: Moment, subaccount: int, left: Holding | Account, market: int) -> ShortfallCovered:
-    """Pay a closed account's negative cash from the fund; book the rest."""
+def _shortfall(moment: Moment, subaccount: int, left: Holding | Account, market: Market, fees: int) -> ShortfallCovered:
+    """Pay a closed account's negative cash: from the fees the market holds, then from the fund; book the rest."""
     missing = -left.cash
-    covered = min(missing, moment.state.accounts[INSURANCE_FUND].cash)
-    booked = missing - covered
-    if not fits(moment.state.markets[market].shortfall + booked, CASH_BITS):
+    from_fees = min(missing, max(0, fees))
+    covered = min(missing - from_fees, moment.state.accounts[INSURANCE_FUND].cash)
+    booked = missing - from_fees - covered
+    if not fits(market.shortfall + booked, CASH_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
-    return ShortfallCovered(moment.sequence, subaccount, market, covered, booked)
+    return ShortfallCovered(moment.sequence, subaccount, market.terms.market, from_fees, covered, booked)

@@ -114,7 +114,9 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
         if is_dead(maker, order, moment.time):
             result.events.append(cancelled(order, order.size, Cause.DEAD))
         elif maker.owner == owner:
-            result.events.append(cancelled(order, order.size, Cause.SELF_TRADE))
+            # A liquidation has just killed the account's own orders: they are met dead.
+            dead = taker.liquidation and order.subaccount == taker.subaccount
+            result.events.append(cancelled(order, order.size, Cause.DEAD if dead else Cause.SELF_TRADE))
         else:
             _meet(moment, market, taker, order, maker, result)
     result.spent = result.remaining > 0 and _is_spent(taker, result)

@@ -57,13 +57,15 @@ def decide_withdraw(moment: Moment, command: Withdraw, record_hash: bytes) -> li
 
 
 def decide_sweep(moment: Moment, command: SweepFees) -> list[Event]:
-    """Move a market's fees and whole dust to subaccount 0."""
+    """Move a market's fees and whole dust to subaccount 0, and repay from it what the market has booked."""
     market = moment.state.markets.get(command.market)
     if market is None:
         raise Refusal(Reason.MARKET_UNKNOWN)
     dust = div_floor(market.dust, FUNDING_SCALE)
-    if market.fees + dust <= 0:
+    fund = moment.state.accounts[INSURANCE_FUND].cash + market.fees + dust
+    repaid = min(market.shortfall, fund)
+    if market.fees + dust <= 0 and repaid <= 0:
         raise Refusal(Reason.FEES_NOT_DUE)
-    if not fits(moment.state.accounts[INSURANCE_FUND].cash + market.fees + dust, CASH_BITS):
+    if not fits(fund, CASH_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
-    return [FeesSwept(moment.sequence, command.market, market.fees, dust)]
+    return [FeesSwept(moment.sequence, command.market, market.fees, dust, repaid)]

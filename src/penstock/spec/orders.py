@@ -67,12 +67,13 @@ def decide_place(moment: Moment, command: PlaceOrder, record_hash: bytes, sessio
     account = moment.state.accounts[command.subaccount]
     old = account.orders.get(command.slot)
     events: list[Event] = []
-    if old and is_dead(account, old, moment.time):
+    dead = old is not None and is_dead(account, old, moment.time)
+    if _filled_since(account, command.slot, None if dead else old) > command.fill_guard:
+        raise Refusal(Reason.FILLED_SINCE)
+    if old and dead:
         events.append(cancelled(old, old.size, Cause.DEAD))
         place = Place(command, record_hash, session, account, market, None, old, _lots_without(account, old))
     else:
-        if old and old.filled > command.fill_guard:
-            raise Refusal(Reason.FILLED_SINCE)
         place = Place(command, record_hash, session, account, market, old, old, _lots_without(account, old))
         if old:
             if _keeps_priority(command, old):
@@ -80,6 +81,17 @@ def decide_place(moment: Moment, command: PlaceOrder, record_hash: bytes, sessio
             events.append(cancelled(old, old.size, Cause.REPLACED))
     _check_counts(place)
     return events + _enter(moment, place)
+
+
+def _filled_since(account: Account, slot: int, old: Order | None) -> int:
+    """What a fill guard is compared with: the fill of the order in the slot, or of the last one that filled there.
+
+    So a replace that arrives after its order has filled completely is refused like one after a partial fill.
+    """
+    if old:
+        return old.filled
+    gone = account.filled.get(slot)
+    return gone.filled if gone else 0
 
 
 def _check_fields(command: PlaceOrder, market: Market) -> None:

@@ -55,8 +55,8 @@ def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ..
 
 
 def within(price: int, reference: int, ppm: int) -> bool:
-    """|price − reference| ≤ reference × ppm / 1e6."""
-    return abs(price - reference) * PPM <= reference * ppm
+    """|price − reference| ≤ reference × ppm / 1e6, or one price unit where that is more."""
+    return abs(price - reference) * PPM <= max(reference * ppm, PPM)
 
 
 def funding_rate(market: Market) -> int:

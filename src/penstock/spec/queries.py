@@ -19,7 +19,7 @@ class PositionView(Struct, frozen=True):
 
 
 class OrderView(Struct, frozen=True):
-    """A resting order in price units and size units; `dead` ones wait to be removed."""
+    """An order still in the book, in price units and size units; its session key may have died since."""
 
     slot: int
     nonce: int

@@ -178,7 +178,11 @@ class State(Struct):
 
     @staticmethod
     def from_genesis(genesis: Genesis) -> "State":
-        """The state before the first command: listed markets, and subaccount 0 (the insurance fund), unowned."""
+        """The state before the first command: listed markets, and subaccount 0 (the insurance fund), unowned.
+
+        Raises ValueError naming a term out of range.
+        """
+        genesis.check()
         markets = {t.market: Market(t, t.digest()) for t in sorted(genesis.markets, key=lambda t: t.market)}
         return State(genesis, genesis.ruleset(), markets, {INSURANCE_FUND: Account(bytes(20))})
 
