@@ -41,7 +41,7 @@ def run_demo(
     options = DemoOptions(
         seconds=seconds, pace=read_pace(pace), levels=read_levels(levels), port=port, home=home, recording=recording
     )
-    REMARKS.print(WARNING)
+    REMARKS.print(WARNING, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING)
     try:
         found = asyncio.run(_demo(options))
@@ -57,7 +57,7 @@ def run_demo(
 
 def run_up(port: Port = 8420, home: Home = None) -> None:
     """The same venue without the replay: development accounts funded, waiting for orders, until Ctrl-C."""
-    REMARKS.print(WARNING)
+    REMARKS.print(WARNING, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING)
     try:
         asyncio.run(_up(port, home))
@@ -66,13 +66,13 @@ def run_up(port: Port = 8420, home: Home = None) -> None:
 
 
 async def _demo(options: DemoOptions) -> dict[str, Any]:
-    demo = Demo(options, lambda line: REMARKS.print(line, markup=False, highlight=False))
+    demo = Demo(options, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
     _on_signals(demo.stop)
     return await demo.run(_show_table)
 
 
 async def _up(port: int, home: Path | None) -> None:
-    up = Up(port, home, lambda line: REMARKS.print(line, markup=False, highlight=False))
+    up = Up(port, home, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
     _on_signals(up.stop)
     await up.run()
 
@@ -88,7 +88,9 @@ async def _show_table(demo: Demo) -> None:
     if not REMARKS.is_terminal:
         while True:
             await asyncio.sleep(10)
-            REMARKS.print(" · ".join(f"{name} {value}" for name, value in _figures(demo)), highlight=False)
+            REMARKS.print(
+                " · ".join(f"{name} {value}" for name, value in _figures(demo)), highlight=False, soft_wrap=True
+            )
     with Live(console=REMARKS, refresh_per_second=4, transient=True) as live:
         while True:
             table = Table("", "", show_header=False)

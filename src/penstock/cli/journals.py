@@ -45,7 +45,7 @@ def show_journal(
     """The commands as they were sequenced."""
     genesis = read_genesis(home)
     try:
-        journal = Journal(home, genesis.ruleset(), Domain(genesis.chain_id, genesis.vault).separator())
+        journal = Journal(home, genesis.ruleset(), Domain(genesis.chain_id, genesis.vault).separator(), read_only=True)
     except JournalError as error:
         raise refuse(str(error)) from error
     rows = []

@@ -1,8 +1,9 @@
 """Signing and sending by hand: place, cancel, withdraw. Decimals become price units and size units here."""
 
 import asyncio
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ Key = Annotated[
     typer.Option(help="File with a private key in hex. Default: the guest's PUBLISHED DEVELOPMENT KEY.", exists=True),
 ]
 Slot = Annotated[int, typer.Option(help="Slot that holds the order.", min=16, max=4095)]
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 Build = Callable[[GatewayClient, Session], Any]
 
 
@@ -93,11 +95,10 @@ def withdraw(amount: str, subaccount: Subaccount = None, key: Key = None, url: U
 
 def to_units(name: str, text: str, unit: object) -> int:
     """A decimal as a whole number of units. Raises typer.BadParameter; never rounds."""
-    try:
-        units = Decimal(text) / Decimal(str(unit))
-    except InvalidOperation as error:
-        raise typer.BadParameter(f"{name} {text!r}: not a decimal number") from error
-    if not units.is_finite() or units != units.to_integral_value() or units <= 0:
+    if not _DECIMAL.fullmatch(text):
+        raise typer.BadParameter(f"{name} {text!r}: a decimal number, such as 0.01, of at most 20 digits")
+    units = Decimal(text) / Decimal(str(unit))
+    if units != units.to_integral_value() or units <= 0:
         raise typer.BadParameter(f"{name} {text!r}: a positive multiple of {unit}")
     return int(units)
 
@@ -109,7 +110,7 @@ def send(build: Build, subaccount: int | None, key: Path | None, url: str) -> No
     number = trader.subaccount if subaccount is None else subaccount
     try:
         outcome = asyncio.run(_send(build, number, signer, url))
-    except GatewayError as error:
+    except (GatewayError, ValueError) as error:
         raise refuse(str(error)) from error
     except (aiohttp.ClientError, OSError) as error:
         raise refuse(f"no venue answers at {url}: {error}") from error

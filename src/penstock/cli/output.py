@@ -32,10 +32,10 @@ def print_pairs(value: dict[str, Any], indent: str = "") -> None:
             RESULTS.print(f"{indent}{name}", highlight=False)
             print_pairs(item, indent + "  ")
         else:
-            RESULTS.print(f"{indent}{name:<28} {item}", highlight=False)
+            RESULTS.print(f"{indent}{name:<28} {item}", highlight=False, soft_wrap=True)
 
 
 def refuse(message: str) -> typer.Exit:
     """Say on stderr why it was refused; raise what this returns (exit code 1)."""
-    REMARKS.print(message, style="red", markup=False)
+    REMARKS.print(message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)

@@ -32,7 +32,8 @@ def replay_journal(home: Path, genesis: Genesis, progress: Callable[[int], None]
     state = State.from_genesis(genesis)
     tree = SettlementTree(state)
     root, entries, sequence = tree.root(), 0, 0
-    journal = Journal(home, genesis.ruleset(), Domain(genesis.chain_id, genesis.vault).separator())
+    separator = Domain(genesis.chain_id, genesis.vault).separator()
+    journal = Journal(home, genesis.ruleset(), separator, read_only=True)
     try:
         for record in journal.read():
             sequence = record.sequence

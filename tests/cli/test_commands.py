@@ -1,0 +1,72 @@
+"""The command line: what it prints, what it refuses, and its exit codes (0 ok, 1 refused, 2 usage)."""
+
+import json
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from penstock.cli.main import app
+from penstock.cli.orders import to_units
+from penstock.simulation.replay_run import sample_folder
+
+runner = CliRunner()
+
+
+def test_help_names_every_noun_and_says_not_for_real_money():
+    shown = runner.invoke(app, ["--help"])
+    assert shown.exit_code == 0
+    for noun in ("demo", "up", "account", "market", "batch", "journal", "order", "replay"):
+        assert noun in shown.stdout
+    assert "not for real money" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo", "--pace", "0"],
+        ["demo", "--pace", "fast"],
+        ["demo", "--levels", "0"],
+        ["demo", "--levels", "1001"],
+        ["demo", "--seconds", "0"],
+        ["demo", "--port", "70000"],
+        ["replay", "share", "--levels", "many"],
+        ["order", "place", "BTC_USDC-PERPETUAL", "hold", "1", "1"],
+        ["order", "cancel", "--slot", "15"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_words_are_usage_errors(command):
+    assert runner.invoke(app, command).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "0.00001", "1e400", "NaN", "Infinity", "", "1_0", "one"])
+def test_an_amount_that_is_no_positive_multiple_of_the_unit_is_never_rounded(text):
+    from typer import BadParameter
+
+    with pytest.raises(BadParameter):
+        to_units("amount", text, "0.0001")
+    assert to_units("amount", "1.5", "0.0001") == 15_000
+
+
+def test_no_venue_is_a_refusal_with_the_address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    shown = runner.invoke(app, ["market", "list", "--url", url])
+    assert shown.exit_code == 1
+    assert url in shown.stderr
+    assert "Traceback" not in shown.output
+
+
+def test_a_folder_that_is_no_home_or_no_recording_is_refused(tmp_path):
+    assert runner.invoke(app, ["journal", "verify", "--home", str(tmp_path)]).exit_code == 1
+    shown = runner.invoke(app, ["replay", "share", "--recording", str(tmp_path)])
+    assert shown.exit_code == 1
+    assert "neither .xz nor .gz" in shown.stderr
+
+
+def test_the_reachable_share_is_printed_as_json():
+    shown = runner.invoke(app, ["replay", "share", "--recording", str(sample_folder()), "--seconds", "5", "--json"])
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["all"]["share"] > 0.9
