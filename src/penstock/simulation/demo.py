@@ -23,7 +23,8 @@ from penstock.simulation.local_venue import LocalVenue, dev_clock
 from penstock.venue.outcomes import Recorded
 from penstock.venue.recovery import Roots, replay_journal
 
-CLOSE_TIMEOUT = 120.0
+SILENCE = 180.0
+"""Seconds without a line from the replay after which it counts as hung; measuring the whole tape is silent longest."""
 Say = Callable[[str], None]
 Watch = Callable[["Demo"], Coroutine[Any, Any, None]]
 
@@ -107,12 +108,23 @@ class Demo:
 
     async def _read_progress(self, replay: asyncio.subprocess.Process) -> dict[str, Any]:
         assert replay.stdout is not None and self.venue is not None
-        async for line in replay.stdout:
+        heard = time.monotonic()
+        while True:
             self.venue.check()
+            try:
+                line = await asyncio.wait_for(replay.stdout.readline(), 1.0)
+            except TimeoutError:
+                if time.monotonic() - heard > SILENCE:
+                    raise RuntimeError(
+                        f"the replay was silent for {SILENCE:.0f} s while {self.progress['phase']}"
+                    ) from None
+                continue
+            if not line:
+                raise RuntimeError(f"the replay ended early with exit code {await replay.wait()}")
+            heard = time.monotonic()
             self.progress = msgspec.json.decode(line)
             if self.progress["phase"] == "done":
                 return self.progress
-        raise RuntimeError(f"the replay ended early with exit code {await replay.wait()}")
 
     async def _stop_replay(self) -> None:
         await self.stop.wait()

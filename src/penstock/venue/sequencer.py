@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, encode_record
+from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, SweepFees, encode_record
 from penstock.protocol.events import Event
 from penstock.protocol.ledger import Entry
 from penstock.protocol.reasons import Refusal
@@ -247,9 +247,9 @@ class Sequencer:
         until = perf_counter() + SLICE
         while self._queue and self.failure is None and perf_counter() < until:
             submission = self._queue.popleft()
-            sequence, time = self.sequence + 1, self._clock.now()
-            message = submission.message
+            sequence, message = self.sequence + 1, submission.message
             try:
+                time = self._clock.now()
                 self._journal.append(sequence, time, message.signers, submission.envelope)
                 self._execute(submission, sequence, time)
             except Exception as error:
@@ -275,7 +275,7 @@ class Sequencer:
 
     def _moved(self, record: Record) -> tuple[MarketView, ...]:
         """The markets whose public figures the record moved, seen now, so that they go public with their command."""
-        if isinstance(record, (PublishPrice, AccrueFunding)):
+        if isinstance(record, (PublishPrice, AccrueFunding, SweepFees)):
             view = self._engine.market(record.market)
             return () if view is None else (view,)
         return tuple(self._engine.markets()) if isinstance(record, Liquidate) else ()
