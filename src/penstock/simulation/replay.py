@@ -111,7 +111,10 @@ class Replay:
         left = None if self._options.seconds is None else int(self._options.seconds * MICRO)
         while not self._stopping:
             until = end if left is None else min(end, start + left)
+            before = self.statistics.played_us
             await self._play(start, until)
+            if not self._stopping:
+                self.statistics.played_us = before + until - start
             if left is None or left <= until - start:
                 break
             left -= until - start
@@ -200,7 +203,7 @@ class Replay:
         await self._client.read_time()
         self._began_us = self._audited_at = self._clock_at = start
         self._clock_offset = self._client.venue_time - start
-        began = False
+        began, played = False, self.statistics.played_us
         for count, (name, event) in enumerate(self._recording.merged(until)):
             if event.time_us <= start:
                 self._absorb(name, event)
@@ -213,6 +216,7 @@ class Replay:
                 break
             await self._keep_pace(event.time_us, count)
             await self._step(name, event)
+            self.statistics.played_us = played + event.time_us - start
         await self._flush_all()
 
     def _absorb(self, name: str, event: MarketEvent) -> None:

@@ -48,14 +48,23 @@ async def run_replay(
             found["closed"] = {"flat": closed.flat, "left": len(closed.left), "reasons": closed.reasons}
             found["withdrawn"] = sum(withdrawn.values())
     report({"phase": "measuring", **found})
-    reachable = await asyncio.to_thread(_reachable, recording, options)
+    reachable = await asyncio.to_thread(_reachable, recording, options.levels, found["played_seconds"])
     found["tape"]["reachable_share"] = reachable
     return found
 
 
-def _reachable(recording: Recording, options: ReplayOptions) -> float:
-    """The share the same mirror reaches offline over the same span of the recording."""
-    return reachable_share(recording, options.levels, seconds=options.seconds)["all"].share
+def _reachable(recording: Recording, levels: int | None, seconds: float) -> float | None:
+    """The share the same mirror reaches offline over the same span, as often as it was played; None for no span."""
+    length = (recording.ends_at() - recording.starts_at()) / 1e6
+    loops, rest = divmod(seconds, length)
+    printed = matched = 0
+    if loops:
+        whole = reachable_share(recording, levels)["all"]
+        printed, matched = int(loops) * whole.printed, int(loops) * whole.matched
+    if rest:
+        part = reachable_share(recording, levels, seconds=rest)["all"]
+        printed, matched = printed + part.printed, matched + part.matched
+    return matched / printed if printed else None
 
 
 async def _watch(replay: Replay, stop: asyncio.Event, report: Report) -> None:

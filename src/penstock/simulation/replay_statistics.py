@@ -11,6 +11,8 @@ from penstock.simulation.mirror import Change, Put
 class ReplayStatistics:
     """Counts since the replay began; floats live only here.
 
+    `played_us` is recorded time played, all loops together.
+
     Notionals are in 1e-6 USD at the printed prices. Mid errors are basis points of the recorded mid: `mirrored`
     by the acknowledged state of our own orders after each update, `venue` by the venue's own book whenever
     nothing was in flight.
@@ -24,6 +26,7 @@ class ReplayStatistics:
         self.conflated = 0
         self.records = 0
         self.loops = 0
+        self.played_us = 0
         self.prices = 0
         self.refused: Counter[str] = Counter()
         self.mirrored_errors: list[float] = []
@@ -54,6 +57,7 @@ class ReplayStatistics:
             "records": self.records,
             "prices": self.prices,
             "loops": self.loops,
+            "played_seconds": self.played_us / 1e6,
         }
 
 
