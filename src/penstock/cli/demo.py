@@ -1,6 +1,7 @@
 """`penstock demo` and `penstock up`."""
 
 import asyncio
+import errno
 import logging
 import signal
 from pathlib import Path
@@ -48,7 +49,7 @@ def run_demo(
     try:
         found = asyncio.run(_demo(options))
     except (ChainError, JournalError, NodeStopped, OSError, RuntimeError, TimeoutError) as error:
-        raise refuse(f"demo: {error}") from error
+        raise refuse(f"demo: {_plain(error, port)}") from error
     if report:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     (print_json if as_json else print_pairs)(found)
@@ -64,7 +65,13 @@ def run_up(port: Port = 8420, home: Home = None) -> None:
     try:
         asyncio.run(_up(port, home))
     except (ChainError, JournalError, NodeStopped, OSError, TimeoutError) as error:
-        raise refuse(f"up: {error}") from error
+        raise refuse(f"up: {_plain(error, port)}") from error
+
+
+def _plain(error: Exception, port: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken: choose another with --port (PORT= for make), or 0 for any"
+    return str(error)
 
 
 async def _demo(options: DemoOptions) -> dict[str, Any]:
