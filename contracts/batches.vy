@@ -261,6 +261,7 @@ def _check_extent(batch: Batch, marks: uint256):
     if batch.entries == 0:
         # Only entries move money, so there would be no step left to refute.
         assert batch.settlement_root == batch.previous_root, "settlement: root moved without an entry"
+        assert convert(batch.deposits, uint256) == marks & LOW_64, "settlement: deposits without an entry"
 
 
 @internal

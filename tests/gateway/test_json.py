@@ -5,7 +5,7 @@ import json
 import aiohttp
 import pytest
 
-from penstock.venue.gateway.strict_json import JsonRefusal, parse
+from penstock.venue.gateway.strict_json import _STRINGS, JsonRefusal, parse
 from venue.harness import BTC, connected, running
 
 REQUEST = '{"jsonrpc":"2.0","id":7,"method":"public/ticker","params":%s}'
@@ -180,3 +180,11 @@ async def test_subscribing_needs_a_socket(node):
 async def test_what_changes_something_is_not_done_by_get(node):
     _, response = await get(node, "penstock/submit?envelope=00")
     assert response["error"]["code"] == -32600
+
+
+def test_an_unfinished_string_is_passed_over_in_one_match():
+    """Tried anew at each quote inside it, a frame of 64 KiB would hold the event loop for seconds."""
+    text = b"[" * 33 + b'"' + b'\\"' * 16_000
+    assert len(_STRINGS.findall(text)) == 1
+    with pytest.raises(JsonRefusal):
+        parse(text)

@@ -75,6 +75,23 @@ def test_the_demo_runs_without_node_on_the_chain_in_this_process(tmp_path, monke
     assert problems(report) == []
 
 
+def test_a_strangers_deposit_is_counted_and_left_alone(tmp_path):
+    from penstock.settlement.vault import open_subaccount
+    from penstock.simulation.demo import Demo, DemoOptions
+
+    async def stranger(demo: Demo) -> None:
+        local = demo.venue.local
+        payer, token = local.chain.accounts()[9], local.deployment.token
+        await asyncio.to_thread(token.send, "mint", payer, 5_000_000, sender=payer)
+        await asyncio.to_thread(token.send, "approve", local.deployment.vault.address, 5_000_000, sender=payer)
+        await asyncio.to_thread(open_subaccount, local.deployment.vault, payer, 5_000_000, payer)
+
+    report = asyncio.run(Demo(DemoOptions(seconds=4, port=0), lambda _: None).run(stranger))
+    assert problems(report) == []
+    assert report["conservation"]["strangers"] == 5_000_000
+    assert report["conservation"]["vault"] == report["conservation"]["held"] + 5_000_000
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_demo_with_everybody_paid(tmp_path, number):
     report, home = tmp_path / "report.json", tmp_path / "home"
@@ -86,7 +103,7 @@ def test_a_signal_ends_the_demo_with_everybody_paid(tmp_path, number):
         start_new_session=True,
     )
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not list(home.glob("batches/*2.batch")):
+    while time.monotonic() < deadline and not list(home.glob("batches/00000002-*.batch")):
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.2)
     time.sleep(3)

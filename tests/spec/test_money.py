@@ -8,7 +8,7 @@ from penstock.protocol.ledger import next_deposit_head
 from penstock.protocol.quantities import FUNDING_SCALE, MICRO, NO_DEADLINE
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import hash_record
-from world import STRANGER, World, owner_of, reasons
+from world import STRANGER, World, owner_of, reasons, terms
 
 MARK = 600_000
 
@@ -96,3 +96,27 @@ def test_fees_and_whole_dust_go_to_the_fund(world):
 def test_an_unlisted_market_has_nothing_to_sweep_or_accrue(world):
     world.refuses(Reason.MARKET_UNKNOWN, lambda: world.sweep(7), guarded=False)
     world.refuses(Reason.MARKET_UNKNOWN, lambda: world.accrue(7), guarded=False)
+
+
+def test_winners_never_take_out_more_than_came_in_while_a_loser_owes():
+    """A long wins 12 steps from a short nobody can close in time; an accomplice closes both for it."""
+    world = World([terms()], traders=4, cash=10_000 * MICRO)
+    world.price(MARK)
+    world.sell(2, MARK, 800_000)
+    world.buy(1, MARK, 800_000)
+    price = MARK
+    for _ in range(12):
+        price += price // 100
+        world.price(price)
+    world.deposit(3, 100_000 * MICRO)
+    world.buy(3, price, 800_000, slot=20)
+    world.sell(1, price, 800_000, time_in_force=1)
+    world.sell(3, price, 800_000, slot=21)
+    while 0 in world.account(2).positions:
+        assert reasons(world.liquidate(2)) == []
+    assert world.state.markets[0].shortfall > 0
+    for winner in (1, 3):
+        world.withdraw(winner, world.account(winner).cash)
+    left = world.state.deposited - world.state.withdrawn
+    assert left >= 0
+    world.refuses(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, left + 1), guarded=True)

@@ -13,6 +13,7 @@ from penstock.protocol.quantities import MICRO
 from penstock.settlement import batches as on_chain
 from penstock.settlement.chain import ChainError
 from penstock.settlement.exits import claim_root, pay
+from penstock.settlement.rpc import RpcError
 from penstock.settlement.vault import top_up
 from penstock.simulation.accounts import development_accounts, guest
 from penstock.simulation.exit_drill import cash_of
@@ -204,4 +205,70 @@ async def test_a_guest_who_never_deposited_has_no_proof(local, tmp_path):
     async with await GatewayClient.connect(venue.node.url) as client:
         session = Session(client, venue.node.separator, guest().subaccount, guest().owner())
         assert (await session.submit(session.place(16, 0, BUY, 600_000, 100))).reasons == ["SUBACCOUNT_UNKNOWN"]
+    await venue.stop()
+
+
+async def test_a_batch_file_that_could_not_be_written_is_written_with_the_next_try(local, tmp_path, monkeypatch):
+    await fund_two(local)
+    venue = await venue_of(local, tmp_path)
+    await withdraw(venue, 1, MICRO)
+    whole = batcher_module._write_durably
+
+    def fail(path, payload):
+        raise OSError(24, "too many open files")
+
+    monkeypatch.setattr(batcher_module, "_write_durably", fail)
+    with pytest.raises(OSError, match="too many"):
+        await venue.batcher.post()
+    monkeypatch.setattr(batcher_module, "_write_durably", whole)
+    await withdraw(venue, 2, MICRO)
+    await venue.batcher.post_all()
+    assert on_chain.batch_count(local.deployment.settlement) == len(venue.batcher.posted)
+    assert on_chain.last_sequence(local.deployment.settlement) == venue.node.sequencer.sequence
+    await venue.stop()
+
+
+async def test_l1_answering_with_errors_and_a_full_queue_only_delay_a_deposit(local, tmp_path, monkeypatch):
+    await fund_two(local)
+    venue = LocalVenue(local, tmp_path, dev_clock(1.0), keepers=None)
+    await venue.start()
+    await venue.credited(2)
+    chain, sequencer = local.chain, venue.node.sequencer
+    real, limit, faults = chain.block, sequencer._waiting_limit, [3]
+
+    def block(number=None):
+        if faults[0]:
+            faults[0] -= 1
+            raise RpcError(-32005, "limit exceeded")
+        return real(number)
+
+    monkeypatch.setattr(chain, "block", block)
+    sequencer._waiting_limit = 0
+    payer = chain.accounts()[0]
+    local.deployment.token.send("mint", payer, MICRO, sender=payer)
+    local.deployment.token.send("approve", local.deployment.vault.address, MICRO, sender=payer)
+    top_up(local.deployment.vault, 1, MICRO, payer)
+    await asyncio.sleep(1.2)
+    venue.check()
+    assert venue.watcher.credited == 2
+    sequencer._waiting_limit = limit
+    await venue.credited(3)
+    await venue.stop()
+
+
+async def test_a_credited_deposit_that_l1_replaces_stops_the_watcher_with_a_sentence(local, tmp_path):
+    await fund_two(local)
+    venue = await venue_of(local, tmp_path)
+    payer = local.chain.accounts()[0]
+    local.deployment.token.send("mint", payer, CASH, sender=payer)
+    local.deployment.token.send("approve", local.deployment.vault.address, CASH, sender=payer)
+    mark = local.chain.snapshot()
+    top_up(local.deployment.vault, 1, 500, payer)
+    await venue.watcher.poll()
+    local.chain.restore(mark)
+    with pytest.raises(ValueError, match="reorganised"):
+        await venue.watcher.poll()
+    top_up(local.deployment.vault, 2, 7, payer)
+    with pytest.raises(ValueError, match="reorganised"):
+        await venue.watcher.poll()
     await venue.stop()

@@ -242,6 +242,9 @@ class GatewayClient:
             self._lose(f"closed by the gateway ({self._socket.close_code})")
         except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
             self._lose(f"receiving failed: {error}")
+        except Exception as error:
+            # A listener's own fault ends the connection, so that whoever waits for an answer hears of it.
+            self._lose(f"a listener failed: {error!r}")
 
     def _take(self, frame: _Incoming) -> None:
         if frame.tag is not None:

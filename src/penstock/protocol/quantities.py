@@ -30,6 +30,7 @@ MAX_POSITIONS: Final = 32
 MAX_SESSIONS: Final = 64
 MAX_BUNDLE: Final = 64
 MAX_ENVELOPE: Final = 65_536
+MAX_ORACLES: Final = 16
 MAX_SUBACCOUNTS: Final = 1 << 24
 MAX_MARKETS: Final = 1 << 16
 NO_DEADLINE: Final = (1 << 64) - 1

@@ -18,7 +18,7 @@ from penstock.protocol.commands import (
     decode_record,
     encode_record,
 )
-from penstock.protocol.quantities import MAX_BUNDLE, MAX_ENVELOPE
+from penstock.protocol.quantities import MAX_BUNDLE, MAX_ENVELOPE, MAX_ORACLES
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.words import keccak
 
@@ -196,7 +196,7 @@ def _take(envelope: bytes, at: int) -> tuple[bytes, int]:
 
 def _check_signature_count(record: Record, scheme: int, count: int) -> None:
     unsigned = isinstance(record, (*POKES, CreditDeposit))
-    wanted = count == 0 if unsigned else (count >= 1 if isinstance(record, PublishPrice) else count == 1)
+    wanted = count == 0 if unsigned else (1 <= count <= MAX_ORACLES if isinstance(record, PublishPrice) else count == 1)
     if not wanted or (scheme == UNSIGNED) != unsigned:
         raise Refusal(Reason.SIGNATURE_COUNT_WRONG)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.quantities import MAX_MARKETS, MICRO, PPM, RATE_SCALE
+from penstock.protocol.quantities import MAX_MARKETS, MAX_ORACLES, MICRO, PPM, RATE_SCALE
 from penstock.protocol.words import keccak
 
 PERPETUAL: Final = 1
@@ -107,6 +107,8 @@ class Genesis(Struct, frozen=True):
         numbers = [terms.market for terms in self.markets]
         if not numbers or len(set(numbers)) != len(numbers):
             raise ValueError("markets: at least one, each with a number of its own")
+        if len(self.oracles) > MAX_ORACLES:
+            raise ValueError(f"oracles: {len(self.oracles)}, wants at most {MAX_ORACLES}")
         if not 1 <= self.oracle_threshold <= len(set(self.oracles)):
             raise ValueError(f"oracle_threshold: {self.oracle_threshold}, wants 1 to {len(set(self.oracles))}")
         for terms in self.markets:

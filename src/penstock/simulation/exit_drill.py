@@ -21,14 +21,15 @@ class Exits(Struct):
 
 
 class Conservation(Struct, frozen=True):
-    """1e-6 USDC. `held` is subaccount 0's cash as its leaf proves it; `difference` deposited − withdrawn − held.
+    """1e-6 USDC. `held` is subaccount 0's cash as its leaf proves it, `strangers` what others still have inside.
 
-    `vault` is what the token says the vault holds; it must be `held` too.
+    `difference` is deposited − withdrawn − held − strangers; `vault` is what the token says the vault holds.
     """
 
     deposited: int
     withdrawn: int
     held: int
+    strangers: int
     vault: int
     difference: int
 
@@ -56,13 +57,23 @@ async def claim_all(local: LocalChain, batcher: Batcher, subaccounts: Sequence[i
 
 
 async def conserve(local: LocalChain, batcher: Batcher, subaccounts: Sequence[int]) -> Conservation:
-    """Count deposits, payouts and the rest, from the chain and from subaccount 0's proven leaf."""
-    vault = local.deployment.vault
+    """Count deposits, payouts and the rest, from the chain and from proven leaves. Raises ClaimRefused.
+
+    `subaccounts` are those of the drill; whoever else opened one is a stranger, with cash or an unpaid withdrawal.
+    """
+    vault, settlement = local.deployment.vault, local.deployment.settlement
+    everyone = range(1, int(vault.call("subaccount_count")) + 1)
     deposited = sum(event.fields["amount"] for event in vault.events("Deposited", local.deployment.block))
-    withdrawn = sum(paid(vault, subaccount) for subaccount in subaccounts)
+    withdrawn = sum(paid(vault, subaccount) for subaccount in everyone)
+    strangers = 0
+    for subaccount in sorted(set(everyone) - set(subaccounts)):
+        claim = await batcher.claim(subaccount)
+        proved = verify_claim(claim, root_at(settlement, claim.number))
+        strangers += cash_of(claim.leaf) + proved.withdrawn - paid(vault, subaccount)
     fund_claim = await batcher.claim(0)
-    if claim_root(fund_claim) != root_at(local.deployment.settlement, fund_claim.number):
+    if claim_root(fund_claim) != root_at(settlement, fund_claim.number):
         raise ClaimRefused("subaccount 0's leaf is not in the root on chain")
     fund_cash = cash_of(fund_claim.leaf)
     in_vault = held(vault, local.deployment.token)
-    return Conservation(deposited, withdrawn, fund_cash, in_vault, deposited - withdrawn - fund_cash)
+    difference = deposited - withdrawn - fund_cash - strangers
+    return Conservation(deposited, withdrawn, fund_cash, strangers, in_vault, difference)

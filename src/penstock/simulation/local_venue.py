@@ -20,7 +20,7 @@ from penstock.venue.gateway.app import GatewayLimits
 from penstock.venue.keepers import KeeperPace
 from penstock.venue.l1 import DepositWatcher
 from penstock.venue.node import Node, NodeConfig
-from penstock.venue.outcomes import Recorded
+from penstock.venue.outcomes import Recorded, Unavailable
 from penstock.venue.sequencer import Executed, NodeStopped
 
 log = logging.getLogger(__name__)
@@ -132,6 +132,8 @@ class LocalVenue:
 
     async def _credit(self, deposit: CreditDeposit) -> Reason | None:
         answer = await self.node.sequencer.submit_local(deposit)
+        if isinstance(answer, Unavailable) and answer.reason != "stopped":
+            raise BlockingIOError(f"deposit {deposit.deposit} not taken now: {answer.reason}")
         if not isinstance(answer, Recorded):
             raise NodeStopped(f"deposit {deposit.deposit} was not sequenced: {answer}")
         reason = answer.outcomes[0].reason

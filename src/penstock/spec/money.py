@@ -46,7 +46,8 @@ def decide_withdraw(moment: Moment, command: Withdraw, record_hash: bytes) -> li
         raise Refusal(Reason.OUT_OF_RANGE)
     if command.amount == 0:
         raise Refusal(Reason.AMOUNT_NOT_POSITIVE)
-    if command.amount > withdrawable(state, account):
+    # Winners may not take out more than came in while a loser's debt is not settled yet.
+    if command.amount > min(withdrawable(state, account), state.deposited - state.withdrawn):
         raise Refusal(Reason.AMOUNT_ABOVE_WITHDRAWABLE)
     return [
         CashWithdrawn(

@@ -15,6 +15,7 @@ from penstock.settlement.batches import Batch, batch_count, batch_hash, commit, 
 from penstock.settlement.chain import ChainError, Receipt
 from penstock.settlement.deployment import Deployment
 from penstock.settlement.exits import Claim
+from penstock.settlement.rpc import RpcError
 from penstock.spec.merkle import list_root
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
@@ -194,11 +195,18 @@ class Batcher:
             return  # the commands up to the mark are durable but not all observed yet: the next cut has them
         if max(len(steps), sum(len(step.entries) for step in steps)) > MAX_PER_BATCH:
             raise ValueError(f"a batch holds at most {MAX_PER_BATCH:,} commands and entries: post more often")
-        self._pending = self._pending[len(steps) :]
         self._prepared = await asyncio.to_thread(self._prepare, mark, steps)
+        self._pending = self._pending[len(steps) :]
 
     def _prepare(self, mark: Mark, steps: list[_Step]) -> _Prepared:
-        """Roots and published bytes of a batch; runs beside the event loop."""
+        """Published bytes, then roots, of a batch; runs beside the event loop.
+
+        Writing comes first: if it fails, nothing has moved and the same commands are cut again.
+        """
+        published = _published(steps)
+        # Named by its bytes too: after a restart the number may be cut again, and what is on chain must stay here.
+        path = self._folder / f"{self._last_number + 1:08d}-{keccak(published)[:4].hex()}.batch"
+        _write_durably(path, published)
         previous, leaves = self._root, []
         for step in steps:
             for entry in step.entries:
@@ -209,10 +217,7 @@ class Batcher:
             keccak(Domains.SEQUENCED + s.sequence.to_bytes(8, "big") + s.time.to_bytes(8, "big") + s.record_hash)
             for s in steps
         ]
-        published = _published(steps)
         self._last_number += 1
-        path = self._folder / f"{self._last_number:08d}.batch"
-        _write_durably(path, published)
         batch = Batch(
             self._last_number, previous, self._root, mark.engine_root, list_root(leaves, LIST_DEPTH),
             list_root(sequenced, LIST_DEPTH), keccak(published), self._last_sequence + 1, mark.sequence,
@@ -259,7 +264,9 @@ class Batcher:
         """The receipt of a batch that is on chain already; gas unknown, 0. Raises ChainError if it is another batch."""
         settlement = self._deployment.settlement
         if settlement.call("batch_hash_at", batch.number) != batch_hash(batch):
-            raise ChainError(f"batch {batch.number} on chain is not the one cut here")
+            raise ChainError(
+                f"batch {batch.number} on chain is not the one cut here: restart the node to go on from it"
+            )
         event = settlement.events("BatchCommitted", self._deployment.block)[-1]
         return Receipt(event.transaction, event.block, 0, (), None)
 
@@ -311,5 +318,5 @@ async def post_every(batcher: Batcher, seconds: float, stop: asyncio.Event, repo
         try:
             await batcher.post()
             await batcher.refresh_finality()
-        except (ChainError, OSError) as error:
+        except (ChainError, RpcError, OSError) as error:
             report(f"batch not committed, will try again: {error}")

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 DEEPEST: Final = 32
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\Z)', re.DOTALL)
 _LARGEST_INTEGER: Final = 20
 """Digits; more do not fit 64 bits."""
 
