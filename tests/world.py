@@ -189,7 +189,7 @@ class World:
         """Let venue time pass."""
         self.time += seconds * MICRO
 
-    def refuses(self, reason: Reason, attempt: Callable[[], list[Event]], *, guarded: bool) -> None:
+    def assert_refused(self, reason: Reason, attempt: Callable[[], list[Event]], *, guarded: bool) -> None:
         """Assert that the attempt is refused for `reason`, says nothing else, and changes nothing else.
 
         `guarded`: whether it got as far as raising its slot's guard nonce.

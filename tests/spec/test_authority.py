@@ -49,13 +49,15 @@ def commands_of(world, subaccount, slot):
 
 def test_a_subaccount_nobody_credited_is_unknown(world):
     for command in [*commands_of(world, 9, 0), order(world, subaccount=9), CancelOrder(9, 16, 1, NO_DEADLINE)]:
-        world.refuses(Reason.SUBACCOUNT_UNKNOWN, lambda c=command: world.send(c, signers=(owner_of(9),)), guarded=False)
+        world.assert_refused(
+            Reason.SUBACCOUNT_UNKNOWN, lambda c=command: world.send(c, signers=(owner_of(9),)), guarded=False
+        )
 
 
 @pytest.mark.parametrize("slot", [0, 15, 4096, 65_535])
 def test_orders_use_slots_16_to_4095(world, slot):
     for command in (order(world, slot=slot), CancelOrder(TRADER, slot, world.next_nonce(), NO_DEADLINE)):
-        world.refuses(
+        world.assert_refused(
             Reason.SLOT_OUT_OF_RANGE, lambda c=command: world.send(c, signers=(owner_of(TRADER),)), guarded=False
         )
 
@@ -63,7 +65,7 @@ def test_orders_use_slots_16_to_4095(world, slot):
 @pytest.mark.parametrize("slot", [16, 4095, 4096, 65_535])
 def test_money_and_keys_use_slots_0_to_15(world, slot):
     for command in commands_of(world, TRADER, slot)[1:]:
-        world.refuses(
+        world.assert_refused(
             Reason.SLOT_OUT_OF_RANGE, lambda c=command: world.send(c, signers=(owner_of(TRADER),)), guarded=False
         )
 
@@ -71,7 +73,7 @@ def test_money_and_keys_use_slots_0_to_15(world, slot):
 def test_a_mass_cancel_uses_any_slot_there_is(world):
     for slot in (0, 15, 16, 4095):
         assert story(world.cancel_all(TRADER, slot)) == [("all cancelled", TRADER)]
-    world.refuses(Reason.SLOT_OUT_OF_RANGE, lambda: world.cancel_all(TRADER, 4096), guarded=False)
+    world.assert_refused(Reason.SLOT_OUT_OF_RANGE, lambda: world.cancel_all(TRADER, 4096), guarded=False)
 
 
 @pytest.mark.parametrize(
@@ -79,26 +81,26 @@ def test_a_mass_cancel_uses_any_slot_there_is(world):
 )
 def test_only_the_owner_and_its_session_keys_may_sign(world, signers):
     for command in (order(world), *commands_of(world, TRADER, 3)):
-        world.refuses(Reason.SIGNER_UNKNOWN, lambda c=command: world.send(c, signers=signers), guarded=False)
+        world.assert_refused(Reason.SIGNER_UNKNOWN, lambda c=command: world.send(c, signers=signers), guarded=False)
 
 
 def test_nobody_signs_for_the_insurance_fund(world):
     for signers in ((STRANGER,), (owner_of(TRADER),), ()):
-        world.refuses(
+        world.assert_refused(
             Reason.SIGNER_UNKNOWN, lambda s=signers: world.send(order(world, subaccount=0), signers=s), guarded=False
         )
 
 
 def test_a_session_of_one_subaccount_is_a_stranger_to_another(world):
     world.grant(OTHER)
-    world.refuses(Reason.SIGNER_UNKNOWN, lambda: world.send(order(world), signers=BY_SESSION), guarded=False)
+    world.assert_refused(Reason.SIGNER_UNKNOWN, lambda: world.send(order(world), signers=BY_SESSION), guarded=False)
 
 
 def test_a_revoked_key_signs_nothing_more(world):
     world.grant(TRADER)
     world.revoke(TRADER)
     for command in (order(world), *commands_of(world, TRADER, 3)):
-        world.refuses(Reason.SESSION_REVOKED, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False)
+        world.assert_refused(Reason.SESSION_REVOKED, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False)
 
 
 def test_a_key_expires_with_the_first_microsecond_of_its_last_second(world):
@@ -110,13 +112,13 @@ def test_a_key_expires_with_the_first_microsecond_of_its_last_second(world):
     world.time = expiry * MICRO - 1_000
     for command in (order(world), *commands_of(world, TRADER, 3)):
         world.time = expiry * MICRO - 1_000
-        world.refuses(Reason.SESSION_EXPIRED, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False)
+        world.assert_refused(Reason.SESSION_EXPIRED, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False)
 
 
 def test_a_key_grants_and_revokes_no_keys(world):
     world.grant(TRADER, slot_first=0)
     for command in commands_of(world, TRADER, 3)[2:]:
-        world.refuses(Reason.OWNER_ONLY, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False)
+        world.assert_refused(Reason.OWNER_ONLY, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False)
 
 
 def test_a_key_does_only_what_its_scopes_say(world):
@@ -134,7 +136,7 @@ def test_a_key_does_only_what_its_scopes_say(world):
             if scopes & scope:
                 assert Reason.SESSION_SCOPE_MISSING not in reasons(world.send(command, signers=BY_SESSION))
             else:
-                world.refuses(
+                world.assert_refused(
                     Reason.SESSION_SCOPE_MISSING, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False
                 )
 
@@ -147,7 +149,7 @@ def test_a_key_stays_inside_its_slots(world):
             CancelOrder(TRADER, slot, world.next_nonce(), NO_DEADLINE),
             CancelAll(TRADER, slot, world.next_nonce(), NO_DEADLINE),
         ):
-            world.refuses(
+            world.assert_refused(
                 Reason.SESSION_SLOT_FORBIDDEN, lambda c=command: world.send(c, signers=BY_SESSION), guarded=False
             )
     for slot in (20, 30):
@@ -157,7 +159,7 @@ def test_a_key_stays_inside_its_slots(world):
 def test_a_key_trades_only_its_underlyings_and_kinds(world):
     for changes in ({"underlyings": 0b10}, {"kinds": FUTURE}, {"underlyings": 0}, {"kinds": 0}):
         world.grant(TRADER, **changes)
-        world.refuses(
+        world.assert_refused(
             Reason.SESSION_MARKET_FORBIDDEN, lambda: world.send(order(world), signers=BY_SESSION), guarded=False
         )
     world.grant(TRADER, underlyings=0b10, kinds=PERPETUAL)
@@ -169,7 +171,7 @@ def test_a_nonce_works_once_and_lower_ones_never_again(world):
     first = order(world, nonce=world.time + 5)
     assert reasons(world.send(first, signers=(owner_of(TRADER),))) == []
     for nonce in (first.nonce, first.nonce - 1, 0):
-        world.refuses(
+        world.assert_refused(
             Reason.NONCE_USED,
             lambda n=nonce: world.send(order(world, nonce=n), signers=(owner_of(TRADER),)),
             guarded=False,
@@ -179,12 +181,12 @@ def test_a_nonce_works_once_and_lower_ones_never_again(world):
 def test_a_refused_message_is_used_up_too(world):
     refused = order(world, price=0)
     assert reasons(world.send(refused, signers=(owner_of(TRADER),))) == [Reason.PRICE_NOT_POSITIVE]
-    world.refuses(Reason.NONCE_USED, lambda: world.send(refused, signers=(owner_of(TRADER),)), guarded=False)
+    world.assert_refused(Reason.NONCE_USED, lambda: world.send(refused, signers=(owner_of(TRADER),)), guarded=False)
 
 
 def test_a_nonce_is_at_most_sixty_seconds_ahead_of_venue_time(world):
     last = world.time + 1_000 + MAX_NONCE_AHEAD
-    world.refuses(
+    world.assert_refused(
         Reason.NONCE_TOO_FAR_AHEAD,
         lambda: world.send(order(world, nonce=last + 1), signers=(owner_of(TRADER),)),
         guarded=False,

@@ -114,4 +114,4 @@ def test_an_order_in_a_bundle_rests_with_its_members_place_in_the_queue(world):
 def test_a_bundle_that_verify_never_saw_is_refused_whole(world):
     bundle = Bundle(bytes(32), 1, 0, TAKER, NO_DEADLINE)
     message = Verified(bundle, hash_record(bundle), (owner_of(TAKER),))
-    world.refuses(Reason.BUNDLE_MEMBER_REFUSED, lambda: world.apply(message).events, guarded=False)
+    world.assert_refused(Reason.BUNDLE_MEMBER_REFUSED, lambda: world.apply(message).events, guarded=False)

@@ -54,18 +54,18 @@ def test_killed_orders_leave_when_their_slot_is_used_again(world):
 
 def test_killed_orders_leave_by_a_poke(world):
     world.sell(MAKER, MARK, 100)
-    world.refuses(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 16), guarded=False)
-    world.refuses(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 17), guarded=False)
-    world.refuses(Reason.SUBACCOUNT_UNKNOWN, lambda: world.remove(9, 16), guarded=False)
+    world.assert_refused(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 16), guarded=False)
+    world.assert_refused(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 17), guarded=False)
+    world.assert_refused(Reason.SUBACCOUNT_UNKNOWN, lambda: world.remove(9, 16), guarded=False)
     world.cancel_all(MAKER)
     assert story(world.remove(MAKER, 16)) == [("cancelled", MAKER, 16, 100, Cause.DEAD)]
-    world.refuses(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 16), guarded=False)
+    world.assert_refused(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 16), guarded=False)
 
 
 def test_a_killed_order_cannot_be_cancelled_or_amended(world):
     world.sell(MAKER, MARK, 200)
     world.cancel_all(MAKER)
-    world.refuses(Reason.ORDER_UNKNOWN, lambda: world.cancel(MAKER), guarded=True)
+    world.assert_refused(Reason.ORDER_UNKNOWN, lambda: world.cancel(MAKER), guarded=True)
     assert story(world.sell(MAKER, MARK, 100, fill_guard=0))[0] == ("cancelled", MAKER, 16, 200, Cause.DEAD)
 
 
@@ -127,7 +127,7 @@ def test_orders_dead_by_session_reserve_margin_until_removed(world):
 def test_an_expired_keys_orders_die_with_it(world):
     world.grant(MAKER, expiry=world.time // 1_000_000 + 10)
     world.send(world.order(MAKER, SELL, MARK, 100, 20), signers=(SESSION_KEY,))
-    world.refuses(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 20), guarded=False)
+    world.assert_refused(Reason.ORDER_NOT_DEAD, lambda: world.remove(MAKER, 20), guarded=False)
     world.wait(10)
     assert story(world.buy(TAKER, MARK, 100))[0] == ("cancelled", MAKER, 20, 100, Cause.DEAD)
 

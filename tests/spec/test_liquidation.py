@@ -31,10 +31,10 @@ def small_long(cash=1_300 * USDC, size=100_000, **changes):
 
 def test_above_maintenance_nobody_is_liquidated():
     world = small_long()
-    world.refuses(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
     world.walk_price(593_200)
     assert assess(world.state, world.account(SMALL)).equity > 593_200_000
-    world.refuses(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
 
 
 def test_equity_equal_to_maintenance_is_not_below_it():
@@ -42,22 +42,22 @@ def test_equity_equal_to_maintenance_is_not_below_it():
     world.walk_price(DUE)
     risk = assess(world.state, world.account(SMALL))
     world.deposit(SMALL, risk.maintenance - risk.equity)
-    world.refuses(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
     assert reasons(world.withdraw(SMALL, 1)) == [Reason.AMOUNT_ABOVE_WITHDRAWABLE]
 
 
 def test_strangers_the_fund_and_unknown_subaccounts_are_not_liquidated():
     world = small_long()
     for subaccount in (0, 99):
-        world.refuses(Reason.SUBACCOUNT_UNKNOWN, lambda s=subaccount: world.liquidate(s), guarded=False)
-    world.refuses(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(OTHER), guarded=False)
+        world.assert_refused(Reason.SUBACCOUNT_UNKNOWN, lambda s=subaccount: world.liquidate(s), guarded=False)
+    world.assert_refused(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(OTHER), guarded=False)
 
 
 def test_no_liquidation_on_a_stale_price():
     world = small_long()
     world.walk_price(DUE)
     world.wait(61)
-    world.refuses(Reason.PRICE_STALE, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.PRICE_STALE, lambda: world.liquidate(SMALL), guarded=False)
 
 
 def test_a_liquidation_cancels_the_orders_then_sells_at_the_makers_price():
@@ -85,7 +85,7 @@ def test_the_fee_takes_at_most_the_equity_that_is_left():
     events = world.liquidate(SMALL)
     assert [e.taker_fee for e in events if isinstance(e, Traded)] == [82 * USDC]
     assert world.account(SMALL).cash == 0
-    world.refuses(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.NOT_LIQUIDATABLE, lambda: world.liquidate(SMALL), guarded=False)
 
 
 def test_nothing_is_sold_outside_the_band():
@@ -93,7 +93,7 @@ def test_nothing_is_sold_outside_the_band():
     world = small_long()
     world.walk_price(DUE)
     world.buy(OTHER, 587_069, 200_000)
-    world.refuses(Reason.LIQUIDITY_MISSING, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.LIQUIDITY_MISSING, lambda: world.liquidate(SMALL), guarded=False)
     world.buy(OTHER, 587_070, 100, slot=17)
     assert story(world.liquidate(SMALL)) == [("traded", OTHER, SMALL, 587_070, 100)]
 
@@ -103,7 +103,7 @@ def test_orders_are_cancelled_even_where_nothing_can_be_sold():
     world.sell(SMALL, MARK + 100, 100, slot=20)
     world.walk_price(DUE)
     assert story(world.liquidate(SMALL)) == [("all cancelled", SMALL)]
-    world.refuses(Reason.LIQUIDITY_MISSING, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.LIQUIDITY_MISSING, lambda: world.liquidate(SMALL), guarded=False)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_an_empty_fund_books_the_shortfall_and_the_market_turns_reduce_only():
     market = world.state.markets[0]
     assert (market.fees, market.shortfall, market.reduce_only) == (0, 100 * USDC, True)
     assert world.account(SMALL).cash == 0
-    world.refuses(Reason.MARKET_REDUCE_ONLY, lambda: world.buy(MAKER, MARK, 100, slot=30), guarded=True)
+    world.assert_refused(Reason.MARKET_REDUCE_ONLY, lambda: world.buy(MAKER, MARK, 100, slot=30), guarded=True)
     assert story(world.buy(MAKER, 580_000, 100, slot=30, reduce_only=True)) == [("rested", MAKER, BUY, 580_000, 100)]
 
 
@@ -228,7 +228,7 @@ def test_sweeping_repays_what_was_booked_and_opens_the_market_again():
     world.buy(OTHER, 586_000, 200_000)
     world.liquidate(SMALL)
     world.deposit(0, USDC)
-    world.refuses(Reason.FEES_NOT_DUE, world.sweep, guarded=False)
+    world.assert_refused(Reason.FEES_NOT_DUE, world.sweep, guarded=False)
     market = world.state.markets[0]
     market.fees = 60 * USDC
     assert world.sweep() == [FeesSwept(world.sequence, 0, 60 * USDC, 0, 60 * USDC)]
@@ -261,7 +261,7 @@ def test_a_partial_close_leaves_the_rest_for_the_next_poke():
     world.buy(OTHER, DUE - 4_000, 30_000)
     assert story(world.liquidate(SMALL)) == [("traded", OTHER, SMALL, DUE - 4_000, 30_000)]
     assert world.size(SMALL) == 70_000
-    world.refuses(Reason.LIQUIDITY_MISSING, lambda: world.liquidate(SMALL), guarded=False)
+    world.assert_refused(Reason.LIQUIDITY_MISSING, lambda: world.liquidate(SMALL), guarded=False)
     world.buy(OTHER, DUE - 4_000, 70_000)
     assert story(world.liquidate(SMALL))[0] == ("traded", OTHER, SMALL, DUE - 4_000, 70_000)
     assert world.size(SMALL) == 0

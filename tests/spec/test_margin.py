@@ -107,7 +107,7 @@ def test_a_taker_that_grows_must_cover_its_open_orders_too():
     world.price(MARK)
     world.sell(MAKER, MARK, 20_000)
     world.buy(TRADER, 1, 200, slot=17)
-    world.refuses(Reason.MARGIN_TOO_LOW, lambda: world.buy(TRADER, MARK, 10_000), guarded=True)
+    world.assert_refused(Reason.MARGIN_TOO_LOW, lambda: world.buy(TRADER, MARK, 10_000), guarded=True)
     world.cancel(TRADER, slot=17)
     assert story(world.buy(TRADER, MARK, 10_000)) == [("traded", MAKER, TRADER, MARK, 10_000)]
 
@@ -121,7 +121,7 @@ def test_an_account_below_initial_margin_may_reduce_but_not_grow():
     world.price(MARK - 500)
     world.buy(MAKER, MARK - 500, 5_000, slot=17)
     world.sell(MAKER, MARK - 500, 5_000, slot=18)
-    world.refuses(Reason.MARGIN_TOO_LOW, lambda: world.buy(TRADER, MARK - 500, 100), guarded=True)
+    world.assert_refused(Reason.MARGIN_TOO_LOW, lambda: world.buy(TRADER, MARK - 500, 100), guarded=True)
     world.buy(MAKER, MARK - 500, 5_000, slot=17)
     assert story(world.sell(TRADER, MARK - 500, 5_000)) == [("traded", MAKER, TRADER, MARK - 500, 5_000)]
 
@@ -135,7 +135,7 @@ def test_an_account_below_initial_margin_may_not_sell_below_its_share_of_equity(
     world.buy(TRADER, MARK, 10_000)
     world.price(MARK - 500)
     world.buy(MAKER, MARK - 20_000, 5_000, slot=17)
-    world.refuses(Reason.MARGIN_TOO_LOW, lambda: world.sell(TRADER, MARK - 20_000, 5_000), guarded=True)
+    world.assert_refused(Reason.MARGIN_TOO_LOW, lambda: world.sell(TRADER, MARK - 20_000, 5_000), guarded=True)
 
 
 def test_orders_that_only_offset_a_position_need_no_more_margin():
@@ -147,7 +147,7 @@ def test_orders_that_only_offset_a_position_need_no_more_margin():
     world.price(MARK - 500)
     assert reasons(world.sell(TRADER, MARK + 100, 10_000)) == []
     assert reasons(world.sell(TRADER, MARK + 100, 10_000, slot=17)) == []
-    world.refuses(Reason.MARGIN_TOO_LOW, lambda: world.sell(TRADER, MARK + 100, 100, slot=18), guarded=True)
+    world.assert_refused(Reason.MARGIN_TOO_LOW, lambda: world.sell(TRADER, MARK + 100, 100, slot=18), guarded=True)
 
 
 def test_unrealised_profit_cannot_leave(world):
@@ -160,7 +160,7 @@ def test_unrealised_profit_cannot_leave(world):
     assert withdrawable(world.state, world.account(TRADER)) == cash + 60 * USDC - 121_200_000
     world.walk_price(MARK + 60_000)
     assert withdrawable(world.state, world.account(TRADER)) == cash
-    world.refuses(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(TRADER, cash + 1), guarded=True)
+    world.assert_refused(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(TRADER, cash + 1), guarded=True)
     assert reasons(world.withdraw(TRADER, cash)) == []
     assert world.account(TRADER).cash == 0
 
@@ -174,7 +174,9 @@ def test_an_unrealised_loss_stays_behind(world):
 
 def test_open_orders_hold_their_margin_back(world):
     world.buy(TRADER, MARK - 100, 10_000)
-    world.refuses(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(TRADER, 9_880 * USDC + 1), guarded=True)
+    world.assert_refused(
+        Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(TRADER, 9_880 * USDC + 1), guarded=True
+    )
     assert reasons(world.withdraw(TRADER, 9_880 * USDC)) == []
 
 

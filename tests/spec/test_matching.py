@@ -157,7 +157,7 @@ def test_a_fill_guard_counts_fills_since_the_present_message(world):
     world.sell(A, MARK, 300, fill_guard=200)
     assert world.account(A).orders[16].filled == 0
     world.buy(TAKER, MARK, 100)
-    world.refuses(Reason.FILLED_SINCE, lambda: world.sell(A, MARK, 200, fill_guard=99), guarded=True)
+    world.assert_refused(Reason.FILLED_SINCE, lambda: world.sell(A, MARK, 200, fill_guard=99), guarded=True)
     assert story(world.sell(A, MARK + 1, 200, fill_guard=100)) == [
         ("cancelled", A, 16, 200, Cause.REPLACED),
         ("rested", A, SELL, MARK + 1, 200),
@@ -168,7 +168,7 @@ def test_fills_taken_on_arrival_count_for_the_guard(world):
     world.sell(A, MARK, 200)
     world.buy(TAKER, MARK, 500)
     assert world.account(TAKER).orders[16].filled == 200
-    world.refuses(Reason.FILLED_SINCE, lambda: world.buy(TAKER, MARK, 300, fill_guard=0), guarded=True)
+    world.assert_refused(Reason.FILLED_SINCE, lambda: world.buy(TAKER, MARK, 300, fill_guard=0), guarded=True)
 
 
 def test_who_would_trade_with_himself_loses_the_resting_order(world):
@@ -351,5 +351,5 @@ def test_an_order_of_a_session_fills_after_the_session_was_renewed(world):
 def test_a_replace_that_comes_after_its_order_has_filled_completely_is_refused(world):
     world.sell(A, MARK, 500)
     world.buy(TAKER, MARK, 500)
-    world.refuses(Reason.FILLED_SINCE, lambda: world.sell(A, MARK, 300, fill_guard=499), guarded=True)
+    world.assert_refused(Reason.FILLED_SINCE, lambda: world.sell(A, MARK, 300, fill_guard=499), guarded=True)
     assert story(world.sell(A, MARK, 300, fill_guard=500)) == [("rested", A, SELL, MARK, 300)]

@@ -30,14 +30,14 @@ def test_a_deposit_becomes_cash_and_moves_the_deposit_chain(world):
 
 def test_a_deposit_seen_twice_is_credited_once(world):
     for seen in (0, 1, 2):
-        world.refuses(
+        world.assert_refused(
             Reason.DEPOSIT_ALREADY_CREDITED, lambda d=seen: world.deposit(1, 10_000 * MICRO, deposit=d), guarded=False
         )
 
 
 def test_no_deposit_is_credited_before_the_one_in_front_of_it(world):
     for ahead in (4, 1 << 63):
-        world.refuses(Reason.DEPOSIT_OUT_OF_ORDER, lambda d=ahead: world.deposit(1, 5, deposit=d), guarded=False)
+        world.assert_refused(Reason.DEPOSIT_OUT_OF_ORDER, lambda d=ahead: world.deposit(1, 5, deposit=d), guarded=False)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_no_deposit_is_credited_before_the_one_in_front_of_it(world):
     [(1, STRANGER), (0, STRANGER), (0, bytes(20)), (5, owner_of(5)), (4, bytes(20)), (1, bytes(20)), (9, owner_of(1))],
 )
 def test_a_deposit_goes_to_its_owner_or_opens_the_next_subaccount(world, subaccount, owner):
-    world.refuses(Reason.DEPOSIT_OWNER_WRONG, lambda: world.deposit(subaccount, 5, owner=owner), guarded=False)
+    world.assert_refused(Reason.DEPOSIT_OWNER_WRONG, lambda: world.deposit(subaccount, 5, owner=owner), guarded=False)
 
 
 def test_the_next_subaccount_opens_with_its_first_deposit(world):
@@ -54,7 +54,7 @@ def test_the_next_subaccount_opens_with_its_first_deposit(world):
 
 
 def test_a_deposit_of_nothing_is_refused(world):
-    world.refuses(Reason.AMOUNT_NOT_POSITIVE, lambda: world.deposit(1, 0), guarded=False)
+    world.assert_refused(Reason.AMOUNT_NOT_POSITIVE, lambda: world.deposit(1, 0), guarded=False)
 
 
 def test_a_withdrawal_moves_cash_to_what_the_vault_may_pay(world):
@@ -66,20 +66,20 @@ def test_a_withdrawal_moves_cash_to_what_the_vault_may_pay(world):
 
 
 def test_a_withdrawal_of_nothing_is_refused(world):
-    world.refuses(Reason.AMOUNT_NOT_POSITIVE, lambda: world.withdraw(1, 0), guarded=True)
+    world.assert_refused(Reason.AMOUNT_NOT_POSITIVE, lambda: world.withdraw(1, 0), guarded=True)
 
 
 def test_nobody_withdraws_more_than_his_cash(world):
-    world.refuses(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, 10_000 * MICRO + 1), guarded=True)
+    world.assert_refused(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, 10_000 * MICRO + 1), guarded=True)
     assert reasons(world.withdraw(1, 10_000 * MICRO)) == []
-    world.refuses(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, 1), guarded=True)
+    world.assert_refused(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, 1), guarded=True)
 
 
 def test_with_positions_a_withdrawal_wants_a_fresh_price(world):
     world.sell(1, MARK, 100)
     world.buy(2, MARK, 100)
     world.wait(61)
-    world.refuses(Reason.PRICE_STALE, lambda: world.withdraw(1, 1), guarded=True)
+    world.assert_refused(Reason.PRICE_STALE, lambda: world.withdraw(1, 1), guarded=True)
     assert reasons(world.withdraw(3, 1)) == []
 
 
@@ -90,12 +90,12 @@ def test_fees_and_whole_dust_go_to_the_fund(world):
     assert world.sweep() == [FeesSwept(world.sequence, 0, 18_000, 3, 0)]
     assert world.account(0).cash == 18_003
     assert (world.state.markets[0].fees, world.state.markets[0].dust) == (0, 5)
-    world.refuses(Reason.FEES_NOT_DUE, world.sweep, guarded=False)
+    world.assert_refused(Reason.FEES_NOT_DUE, world.sweep, guarded=False)
 
 
 def test_an_unlisted_market_has_nothing_to_sweep_or_accrue(world):
-    world.refuses(Reason.MARKET_UNKNOWN, lambda: world.sweep(7), guarded=False)
-    world.refuses(Reason.MARKET_UNKNOWN, lambda: world.accrue(7), guarded=False)
+    world.assert_refused(Reason.MARKET_UNKNOWN, lambda: world.sweep(7), guarded=False)
+    world.assert_refused(Reason.MARKET_UNKNOWN, lambda: world.accrue(7), guarded=False)
 
 
 def test_winners_never_take_out_more_than_came_in_while_a_loser_owes():
@@ -119,4 +119,4 @@ def test_winners_never_take_out_more_than_came_in_while_a_loser_owes():
         world.withdraw(winner, world.account(winner).cash)
     left = world.state.deposited - world.state.withdrawn
     assert left >= 0
-    world.refuses(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, left + 1), guarded=True)
+    world.assert_refused(Reason.AMOUNT_ABOVE_WITHDRAWABLE, lambda: world.withdraw(1, left + 1), guarded=True)

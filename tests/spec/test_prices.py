@@ -31,30 +31,34 @@ def test_two_of_three_oracles_set_a_price(world):
     "signers", [ORACLES[:1], (), (STRANGER,), (ORACLES[0], STRANGER), (*ORACLES, STRANGER), (STRANGER, b"\x67" * 20)]
 )
 def test_fewer_than_the_quorum_or_a_stranger_among_them_set_none(world, signers):
-    world.refuses(Reason.ORACLE_QUORUM_MISSING, lambda: world.price(INDEX, signers=signers), guarded=False)
+    world.assert_refused(Reason.ORACLE_QUORUM_MISSING, lambda: world.price(INDEX, signers=signers), guarded=False)
 
 
 def test_an_unlisted_market_has_no_price(world):
-    world.refuses(Reason.MARKET_UNKNOWN, lambda: world.price(INDEX, market=7), guarded=False)
+    world.assert_refused(Reason.MARKET_UNKNOWN, lambda: world.price(INDEX, market=7), guarded=False)
 
 
 def test_a_price_of_zero_is_refused(world):
-    world.refuses(Reason.PRICE_NOT_POSITIVE, lambda: world.price(INDEX, 0), guarded=False)
-    world.refuses(Reason.PRICE_NOT_POSITIVE, lambda: world.price(0, INDEX), guarded=False)
+    world.assert_refused(Reason.PRICE_NOT_POSITIVE, lambda: world.price(INDEX, 0), guarded=False)
+    world.assert_refused(Reason.PRICE_NOT_POSITIVE, lambda: world.price(0, INDEX), guarded=False)
 
 
 def test_prices_only_grow_newer(world):
     stamped = world.state.markets[0].priced_at
     for published_at in (stamped, stamped - 1):
-        world.refuses(Reason.PRICE_NOT_NEWER, lambda p=published_at: world.price(INDEX, published_at=p), guarded=False)
+        world.assert_refused(
+            Reason.PRICE_NOT_NEWER, lambda p=published_at: world.price(INDEX, published_at=p), guarded=False
+        )
     assert reasons(world.price(INDEX, published_at=stamped + 1)) == []
 
 
 def test_a_price_is_neither_from_the_future_nor_stale(world):
     world.wait(100)
     now = world.time + 1_000
-    world.refuses(Reason.PRICE_TIME_INVALID, lambda: world.price(INDEX, published_at=now + 1), guarded=False)
-    world.refuses(Reason.PRICE_TIME_INVALID, lambda: world.price(INDEX, published_at=now - 60 * MICRO), guarded=False)
+    world.assert_refused(Reason.PRICE_TIME_INVALID, lambda: world.price(INDEX, published_at=now + 1), guarded=False)
+    world.assert_refused(
+        Reason.PRICE_TIME_INVALID, lambda: world.price(INDEX, published_at=now - 60 * MICRO), guarded=False
+    )
     now = world.time + 1_000
     assert reasons(world.price(INDEX, published_at=now - 60 * MICRO)) == []
     now = world.time + 1_000
@@ -64,7 +68,7 @@ def test_a_price_is_neither_from_the_future_nor_stale(world):
 @pytest.mark.parametrize("changes", [(10_001, 10_000), (10_000, 10_001), (-10_001, -10_000), (-10_000, -10_001)])
 def test_index_and_mark_move_one_step_at_a_time(world, changes):
     index, mark = (INDEX + change for change in changes)
-    world.refuses(Reason.PRICE_STEP_TOO_LARGE, lambda: world.price(index, mark), guarded=False)
+    world.assert_refused(Reason.PRICE_STEP_TOO_LARGE, lambda: world.price(index, mark), guarded=False)
 
 
 @pytest.mark.parametrize("change", [10_000, -10_000])
@@ -74,8 +78,8 @@ def test_a_step_of_exactly_one_percent_is_allowed(world, change):
 
 def test_the_mark_stays_near_the_index():
     world = World()
-    world.refuses(Reason.MARK_OUT_OF_BAND, lambda: world.price(INDEX, INDEX + 10_001), guarded=False)
-    world.refuses(Reason.MARK_OUT_OF_BAND, lambda: world.price(INDEX, INDEX - 10_001), guarded=False)
+    world.assert_refused(Reason.MARK_OUT_OF_BAND, lambda: world.price(INDEX, INDEX + 10_001), guarded=False)
+    world.assert_refused(Reason.MARK_OUT_OF_BAND, lambda: world.price(INDEX, INDEX - 10_001), guarded=False)
     assert reasons(world.price(INDEX, INDEX - 10_000)) == []
 
 
@@ -165,11 +169,11 @@ def test_a_negative_index_step_is_rounded_towards_zero(world):
 
 
 def test_funding_is_due_when_something_was_sampled_and_the_interval_is_over(world):
-    world.refuses(Reason.FUNDING_NOT_DUE, world.accrue, guarded=False)
+    world.assert_refused(Reason.FUNDING_NOT_DUE, world.accrue, guarded=False)
     hold(world, INDEX + 300, 10)
     assert reasons(world.accrue()) == []
     world.price(INDEX, INDEX + 300)
-    world.refuses(Reason.FUNDING_NOT_DUE, world.accrue, guarded=False)
+    world.assert_refused(Reason.FUNDING_NOT_DUE, world.accrue, guarded=False)
     world.time = world.state.markets[0].funded_at + MICRO - 1_000
     assert reasons(world.accrue()) == []
 

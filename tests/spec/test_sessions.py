@@ -43,7 +43,7 @@ def test_a_revocation_names_the_key_and_its_place(world):
 
 @pytest.mark.parametrize("wrong", [bytes(20), owner_of(TRADER)])
 def test_neither_nobody_nor_the_owner_becomes_a_session_key(world, wrong):
-    world.refuses(Reason.SESSION_KEY_INVALID, lambda: world.grant(TRADER, wrong), guarded=True)
+    world.assert_refused(Reason.SESSION_KEY_INVALID, lambda: world.grant(TRADER, wrong), guarded=True)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_neither_nobody_nor_the_owner_becomes_a_session_key(world, wrong):
     ],
 )
 def test_terms_out_of_range_are_refused(world, changes):
-    world.refuses(Reason.SESSION_TERMS_INVALID, lambda: world.grant(TRADER, **changes), guarded=True)
+    world.assert_refused(Reason.SESSION_TERMS_INVALID, lambda: world.grant(TRADER, **changes), guarded=True)
 
 
 def test_a_key_must_live_at_least_a_microsecond(world):
     expiry = world.time // MICRO + 5
     world.time = expiry * MICRO - 1_000
-    world.refuses(Reason.SESSION_TERMS_INVALID, lambda: world.grant(TRADER, expiry=expiry), guarded=True)
+    world.assert_refused(Reason.SESSION_TERMS_INVALID, lambda: world.grant(TRADER, expiry=expiry), guarded=True)
     world.time = expiry * MICRO - 1_001
     assert reasons(world.grant(TRADER, expiry=expiry)) == []
 
@@ -72,7 +72,7 @@ def test_a_key_must_live_at_least_a_microsecond(world):
 def test_live_keys_hold_disjoint_slots(world):
     world.grant(TRADER, key(1), slot_first=100, slot_last=200)
     for first, last in ((100, 200), (50, 100), (200, 300), (150, 160), (16, 4095)):
-        world.refuses(
+        world.assert_refused(
             Reason.SESSION_TERMS_INVALID,
             lambda f=first, t=last: world.grant(TRADER, key(2), slot_first=f, slot_last=t),
             guarded=True,
@@ -87,7 +87,9 @@ def test_live_keys_hold_disjoint_slots(world):
 def test_64_live_keys_and_no_65th_until_one_dies(world):
     for i in range(MAX_SESSIONS):
         assert reasons(world.grant(TRADER, key(i + 1), slot_first=100 + i, slot_last=100 + i)) == []
-    world.refuses(Reason.SESSION_LIMIT, lambda: world.grant(TRADER, key(99), slot_first=16, slot_last=16), guarded=True)
+    world.assert_refused(
+        Reason.SESSION_LIMIT, lambda: world.grant(TRADER, key(99), slot_first=16, slot_last=16), guarded=True
+    )
     world.revoke(TRADER, key(6))
     events = without_guards(world.grant(TRADER, key(99), slot_first=16, slot_last=16))
     assert events[0].session == 5
@@ -109,13 +111,13 @@ def test_a_place_used_again_does_not_raise_the_orders_of_its_former_key(world):
 
 
 def test_only_a_live_key_can_be_revoked(world):
-    world.refuses(Reason.SESSION_UNKNOWN, lambda: world.revoke(TRADER), guarded=True)
+    world.assert_refused(Reason.SESSION_UNKNOWN, lambda: world.revoke(TRADER), guarded=True)
     world.grant(TRADER)
     world.revoke(TRADER)
-    world.refuses(Reason.SESSION_UNKNOWN, lambda: world.revoke(TRADER), guarded=True)
+    world.assert_refused(Reason.SESSION_UNKNOWN, lambda: world.revoke(TRADER), guarded=True)
     world.grant(TRADER, expiry=world.time // MICRO + 5)
     world.wait(5)
-    world.refuses(Reason.SESSION_UNKNOWN, lambda: world.revoke(TRADER), guarded=True)
+    world.assert_refused(Reason.SESSION_UNKNOWN, lambda: world.revoke(TRADER), guarded=True)
 
 
 def test_a_key_that_may_withdraw_pays_the_owner_only(world):

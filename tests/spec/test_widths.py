@@ -27,7 +27,7 @@ def test_open_interest_beyond_its_width_is_refused():
         for _ in range(127):
             world.sell(short, 10, WIDEST_ORDER)
             if (trades + 1) * WIDEST_ORDER >= 1 << 56:
-                world.refuses(Reason.OUT_OF_RANGE, lambda n=long: world.buy(n, 10, WIDEST_ORDER), guarded=True)
+                world.assert_refused(Reason.OUT_OF_RANGE, lambda n=long: world.buy(n, 10, WIDEST_ORDER), guarded=True)
                 return
             assert reasons(world.buy(long, 10, WIDEST_ORDER)) == []
             trades += 1
@@ -60,21 +60,21 @@ def test_a_deposit_that_an_account_cannot_hold_is_refused():
         world.sell(1, start * 39 // 10, WIDEST_ORDER)
         assert reasons(world.buy(3, start * 39 // 10, WIDEST_ORDER)) == []
     assert world.account(1).cash > 7 << 92
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.deposit(1, 1 << 92), guarded=False)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.deposit(1, 1 << 92), guarded=False)
 
 
 def test_all_deposits_together_stay_below_the_widest_cash(world):
     held = world.state.deposited
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.deposit(1, WIDEST_CASH - held + 1), guarded=False)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.deposit(1, WIDEST_CASH - held + 1), guarded=False)
     assert reasons(world.deposit(1, WIDEST_CASH - held)) == []
 
 
 def test_withdrawals_beyond_their_width_are_refused(world):
     world.account(1).withdrawn = (1 << WITHDRAWN_BITS) - 5
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.withdraw(1, 5), guarded=True)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.withdraw(1, 5), guarded=True)
     assert reasons(world.withdraw(1, 4)) == []
     world.state.withdrawn = (1 << WITHDRAWN_BITS) - 5
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.withdraw(2, 5), guarded=True)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.withdraw(2, 5), guarded=True)
 
 
 def test_fees_that_a_market_or_the_fund_cannot_hold_are_refused(world):
@@ -82,10 +82,10 @@ def test_fees_that_a_market_or_the_fund_cannot_hold_are_refused(world):
     world.sell(1, MARK, 100)
     world.sell(1, MARK, 100, slot=17)
     world.state.markets[0].fees = WIDEST_CASH - 30_000
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.buy(2, MARK, 200), guarded=True)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.buy(2, MARK, 200), guarded=True)
     assert reasons(world.buy(2, MARK, 100)) == []
     world.account(0).cash = 100_000
-    world.refuses(Reason.OUT_OF_RANGE, world.sweep, guarded=False)
+    world.assert_refused(Reason.OUT_OF_RANGE, world.sweep, guarded=False)
 
 
 def test_an_entry_sum_that_a_closing_fill_would_overflow_is_refused(world):
@@ -94,22 +94,22 @@ def test_an_entry_sum_that_a_closing_fill_would_overflow_is_refused(world):
     world.buy(2, MARK, 100)
     world.buy(3, 1, 100)
     world.state.markets[0].entry_total = -WIDEST_CASH + 1_000_000
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.sell(2, 1, 100), guarded=True)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.sell(2, 1, 100), guarded=True)
 
 
 def test_a_booked_shortfall_beyond_its_width_is_refused(world):
     world.account(1).cash = -10
     world.state.markets[0].shortfall = WIDEST_CASH - 9
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.liquidate(1), guarded=False)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.liquidate(1), guarded=False)
 
 
 def test_a_rate_sum_or_funding_index_beyond_its_width_is_refused(world):
     market = world.state.markets[0]
     market.rate_time = WIDEST_CASH
     world.price(MARK, MARK + 6_000)
-    world.refuses(Reason.OUT_OF_RANGE, lambda: world.price(MARK), guarded=False)
+    world.assert_refused(Reason.OUT_OF_RANGE, lambda: world.price(MARK), guarded=False)
     market.funding_index = (1 << 78) - 1
-    world.refuses(Reason.OUT_OF_RANGE, world.accrue, guarded=False)
+    world.assert_refused(Reason.OUT_OF_RANGE, world.accrue, guarded=False)
 
 
 @pytest.mark.parametrize("numerator", range(-12, 13))
