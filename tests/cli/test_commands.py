@@ -31,6 +31,7 @@ def test_help_names_every_noun_and_says_not_for_real_money():
         ["demo", "--seconds", "0"],
         ["demo", "--port", "70000"],
         ["demo", "--report", "no/such/folder/report.json"],
+        ["demo", "--report", "."],
         ["replay", "share", "--levels", "many"],
         ["order", "place", "BTC_USDC-PERPETUAL", "hold", "1", "1"],
         ["order", "cancel", "--slot", "15"],

@@ -54,7 +54,15 @@ def test_a_sealed_bundle_verifies_with_its_members_in_order():
 
 def test_owner_commands_use_the_slots_below_sixteen():
     _, session = session_at(1_000)
-    commands = [session.cancel_all(), session.withdraw(5), session.grant(bytes(20), 9, Slots(), 3)]
-    assert [type(c) for c in commands] == [CancelAll, Withdraw, GrantSession]
+    commands = [session.withdraw(5), session.grant(bytes(20), 9, Slots(), 3)]
+    assert [type(c) for c in commands] == [Withdraw, GrantSession]
     assert all(c.slot < 16 for c in commands)
     assert isinstance(session.cancel(16), CancelOrder)
+
+
+def test_a_mass_cancel_names_a_slot_the_key_may_use_unless_told_another():
+    """A session key whose range begins at 16 may not use slot 0."""
+    _, session = session_at(1_000)
+    assert isinstance(session.cancel_all(), CancelAll)
+    assert session.cancel_all().slot == session.slots.first == 16
+    assert session.cancel_all(slot=4095).slot == 4095

@@ -272,3 +272,18 @@ async def test_a_credited_deposit_that_l1_replaces_stops_the_watcher_with_a_sent
     with pytest.raises(ValueError, match="reorganised"):
         await venue.watcher.poll()
     await venue.stop()
+
+
+async def test_on_an_idle_venue_a_batch_still_becomes_final(local, tmp_path):
+    await fund_two(local)
+    clock = dev_clock(0.0001)
+    venue = LocalVenue(local, tmp_path, clock, keepers=None)
+    await venue.start()
+    await venue.credited(2)
+    await venue.stop_posting()
+    await venue.batcher.post_all()
+    assert venue.batcher.newest(1)[0].status == "posted"
+    venue.batcher.chain_time = lambda: clock.now() // MICRO + 60
+    await venue.batcher.refresh_finality()
+    assert venue.batcher.newest(1)[0].status == "final"
+    await venue.stop()

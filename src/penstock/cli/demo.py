@@ -42,8 +42,8 @@ def run_demo(
     options = DemoOptions(
         seconds=seconds, pace=read_pace(pace), levels=read_levels(levels), port=port, home=home, recording=recording
     )
-    if report and not report.parent.is_dir():
-        raise typer.BadParameter(f"report {str(report)!r}: its folder does not exist")
+    if report and (report.is_dir() or not report.parent.is_dir()):
+        raise typer.BadParameter(f"report {str(report)!r}: a file in a folder that exists")
     REMARKS.print(WARNING, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING)
     try:

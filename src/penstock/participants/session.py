@@ -84,8 +84,9 @@ class Session:
         """A record that cancels the slot's order."""
         return CancelOrder(self.subaccount, slot, self.nonce(slot), deadline)
 
-    def cancel_all(self, slot: int = 0, deadline: int = NO_DEADLINE) -> CancelAll:
-        """A record that kills every order of the subaccount; owner commands use slots 0 to 15."""
+    def cancel_all(self, slot: int | None = None, deadline: int = NO_DEADLINE) -> CancelAll:
+        """A record that kills every order of the subaccount. Any slot the key may use will do; default: its first."""
+        slot = self.slots.first if slot is None else slot
         return CancelAll(self.subaccount, slot, self.nonce(slot), deadline)
 
     def withdraw(self, amount: int, slot: int = 1, deadline: int = NO_DEADLINE) -> Withdraw:

@@ -139,6 +139,8 @@ class Batcher:
     async def refresh_finality(self) -> None:
         """Ask the chain which posted batches have become final."""
         async with self._posting:
+            if self._final < len(self.posted):
+                await asyncio.to_thread(self._follow_time)
             for index in range(self._final, len(self.posted)):
                 number = self.posted[index].number
                 if not await asyncio.to_thread(is_final, self._deployment.settlement, number):
@@ -259,6 +261,13 @@ class Batcher:
             if wanted > chain.block().time:
                 chain.set_next_time(wanted)
         return commit(settlement, batch, self._deployment.operator)
+
+    def _follow_time(self) -> None:
+        """A development chain mines only when asked: bring its time to the venue's, or an idle batch never ripens."""
+        chain = self._deployment.settlement.chain
+        if self.chain_time is not None and (wanted := self.chain_time()) > chain.block().time:
+            chain.set_next_time(wanted)
+            chain.mine()
 
     def _find_receipt(self, batch: Batch) -> Receipt:
         """The receipt of a batch that is on chain already; gas unknown, 0. Raises ChainError if it is another batch."""
