@@ -17,7 +17,7 @@ LIBRARY = (
 @pytest.fixture
 def chart_library() -> Path:
     if not LIBRARY.exists():
-        pytest.skip("The price chart is not tested: its library is missing (npm ci).")
+        pytest.skip("The price chart is not tested: its library is missing (make setup).")
     return LIBRARY
 
 
