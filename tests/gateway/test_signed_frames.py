@@ -8,7 +8,7 @@ from penstock.protocol.signing import CURVE_ORDER, Domain, pack_envelope, seal
 from venue.harness import SEPARATOR, Pen, connected, owner, running, submit
 
 PRICE = 600_000
-SIGNATURE = slice(34, 99)
+SIGNATURE = slice(34, 119)
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ async def node(tmp_path):
 
 def high_s(envelope):
     """The same signature with the other s: valid mathematics, another byte form of the same order."""
-    r, s, v = envelope[34:66], int.from_bytes(envelope[66:98], "big"), envelope[98]
+    r, s, v = envelope[54:86], int.from_bytes(envelope[86:118], "big"), envelope[118]
     twin = r + (CURVE_ORDER - s).to_bytes(32, "big") + bytes([55 - v])
-    return envelope[:34] + twin + envelope[99:]
+    return envelope[:54] + twin + envelope[119:]
 
 
 def with_bytes(envelope, at, *values):
@@ -51,7 +51,7 @@ def malformed():
         "COMMAND_NOT_FOR_CLIENTS": seal(SEPARATOR, CreditDeposit(0, 1, owner(1).address, 1, 1), []),
         "SIGNATURE_COUNT_WRONG": pack_envelope(SEPARATOR, encode_record(order), [good[SIGNATURE]] * 2, []),
         "SIGNATURE_MALFORMED": high_s(good),
-        "SIGNATURE_UNRECOVERABLE": with_bytes(good, 34, *(CURVE_ORDER - 1).to_bytes(32, "big")),
+        "SIGNATURE_WRONG": with_bytes(good, 54, *(CURVE_ORDER - 1).to_bytes(32, "big")),
         "BUNDLE_COUNT_WRONG": pack_envelope(SEPARATOR, encode_record(order), [good[SIGNATURE]], [b"x"]),
         "BUNDLE_ROOT_WRONG": swapped_bundle(pen),
     }

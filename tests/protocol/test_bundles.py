@@ -123,4 +123,4 @@ def test_a_signature_over_one_bundle_does_not_sign_another():
     signed, other = bundle_of(cancels(2)), bundle_of(cancels(3))
     signature = SIGNER.sign(SEPARATOR, hash_record(signed))
     envelope = pack_envelope(SEPARATOR, encode_record(other), [signature], [encode_record(m) for m in cancels(3)])
-    assert verify(SEPARATOR, envelope).signers != (SIGNER.address,)
+    assert reason_of(envelope) is Reason.SIGNATURE_WRONG

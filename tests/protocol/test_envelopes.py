@@ -22,15 +22,16 @@ from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.signing import (
     CURVE_ORDER,
     SECP256K1_EIP712,
+    SIGNATURE,
     UNSIGNED,
     Domain,
     Member,
     Signer,
     Verified,
+    check_signature,
     digest_of,
     hash_record,
     pack_envelope,
-    recover,
     seal,
     seal_bundle,
     verify,
@@ -49,7 +50,7 @@ def reason_of(envelope, separator=SEPARATOR):
 
 
 def signature_of(r, s, v):
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v])
+    return SIGNER.address + r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v])
 
 
 def with_signature(signature):
@@ -63,11 +64,11 @@ def test_a_wallets_signature_verifies_here_and_ours_recovers_there(record_type, 
     secret = draw.draw(st.integers(1, CURVE_ORDER - 1)).to_bytes(32, "big")
     signable = encode_typed_data(full_message=typed_message(record))
     wallet = Account.from_key(secret)
-    envelope = pack_envelope(SEPARATOR, encode_record(record), [bytes(wallet.sign_message(signable).signature)], [])
     address = bytes.fromhex(wallet.address[2:])
+    envelope = pack_envelope(SEPARATOR, encode_record(record), [address + wallet.sign_message(signable).signature], [])
     assert verify(SEPARATOR, envelope) == Verified(record, hash_record(record), (address,))
     ours = Signer(secret).sign(SEPARATOR, hash_record(record))
-    assert Account.recover_message(signable, signature=ours) == wallet.address
+    assert Account.recover_message(signable, signature=ours[20:]) == wallet.address
     assert Signer(secret).address == address
 
 
@@ -133,8 +134,8 @@ def test_noise_is_refused_with_a_reason(noise):
 )
 def test_noise_that_begins_like_an_envelope_is_refused_or_verified(noise, scheme, count, record_type, from_node):
     record = encode_record(example_of(record_type))
-    head = SEPARATOR + bytes([scheme, count]) + noise[: 65 * count] + len(record).to_bytes(2, "big") + record
-    for envelope in (SEPARATOR + bytes([scheme, count]) + noise, head + noise[65 * count :], head + b"\0"):
+    head = SEPARATOR + bytes([scheme, count]) + noise[: SIGNATURE * count] + len(record).to_bytes(2, "big") + record
+    for envelope in (SEPARATOR + bytes([scheme, count]) + noise, head + noise[SIGNATURE * count :], head + b"\0"):
         try:
             verify(SEPARATOR, envelope, from_node=from_node)
         except Refusal as refusal:
@@ -160,17 +161,25 @@ def test_r_s_and_v_out_of_range_are_malformed(signature):
 
 def test_the_other_root_of_a_good_signature_is_refused():
     good = SIGNER.sign(SEPARATOR, hash_record(CANCEL))
-    s = int.from_bytes(good[32:64], "big")
-    mirrored = good[:32] + (CURVE_ORDER - s).to_bytes(32, "big") + bytes([55 - good[64]])
+    s = int.from_bytes(good[52:84], "big")
+    mirrored = good[:52] + (CURVE_ORDER - s).to_bytes(32, "big") + bytes([55 - good[84]])
     verify(SEPARATOR, with_signature(good))
     assert reason_of(with_signature(mirrored)) is Reason.SIGNATURE_MALFORMED
 
 
 def test_an_r_that_is_on_no_curve_point_recovers_nobody():
     r = next(r for r in range(1, 100) if pow(r**3 + 7, (2**256 - 2**32 - 977 - 1) // 2, 2**256 - 2**32 - 977) != 1)
-    assert reason_of(with_signature(signature_of(r, 1, 27))) is Reason.SIGNATURE_UNRECOVERABLE
+    assert reason_of(with_signature(signature_of(r, 1, 27))) is Reason.SIGNATURE_WRONG
     with pytest.raises(Refusal):
-        recover(digest_of(SEPARATOR, hash_record(CANCEL)), signature_of(r, 1, 28))
+        check_signature(digest_of(SEPARATOR, hash_record(CANCEL)), signature_of(r, 1, 28))
+
+
+def test_a_signature_is_its_named_signers_whatever_v_says():
+    good = SIGNER.sign(SEPARATOR, hash_record(CANCEL))
+    flipped = good[:84] + bytes([55 - good[84]])
+    assert verify(SEPARATOR, with_signature(flipped)).signers == (SIGNER.address,)
+    for named in (SIGNERS[1].address, bytes(20), b"\xff" * 20):
+        assert reason_of(with_signature(named + good[20:])) is Reason.SIGNATURE_WRONG
 
 
 def test_signers_come_in_strictly_ascending_order():
@@ -209,9 +218,7 @@ def test_the_scheme_byte_must_match_the_signatures():
 def test_a_signature_for_another_chain_or_vault_is_refused(domain):
     envelope = seal(domain.separator(), CANCEL, [SIGNER])
     assert reason_of(envelope) is Reason.DOMAIN_WRONG
-    # Relabelled with our separator it recovers somebody, but not the signer.
-    relabelled = SEPARATOR + envelope[32:]
-    assert verify(SEPARATOR, relabelled).signers != (SIGNER.address,)
+    assert reason_of(SEPARATOR + envelope[32:]) is Reason.SIGNATURE_WRONG, "relabelled with our separator"
 
 
 def test_65536_bytes_are_read_and_65537_are_not():
@@ -227,11 +234,11 @@ def test_what_is_wrong_in_two_ways_is_refused_for_the_first():
     assert reason_of(wrong_scheme + b"\0") is Reason.MESSAGE_TRUNCATED
     assert reason_of(b"\0" + wrong_scheme[1:]) is Reason.SCHEME_UNKNOWN
     bad_type = bytearray(wrong_domain)
-    bad_type[34 + 65 + 2] ^= 1
+    bad_type[34 + SIGNATURE + 2] ^= 1
     assert reason_of(bytes(bad_type)) is Reason.DOMAIN_WRONG
     deposit = example_of(CreditDeposit)
     assert reason_of(seal(SEPARATOR, deposit, [SIGNER])) is Reason.COMMAND_NOT_FOR_CLIENTS
-    malformed = pack_envelope(SEPARATOR, encode_record(CANCEL), [bytes(65)] * 2, [])
+    malformed = pack_envelope(SEPARATOR, encode_record(CANCEL), [bytes(SIGNATURE)] * 2, [])
     assert reason_of(malformed) is Reason.SIGNATURE_COUNT_WRONG
 
 

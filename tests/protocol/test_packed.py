@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.protocol import ledger
-from penstock.protocol.ledger import ENTRY_FORMS, LEAF_FORMS, Form, decode_entry, next_deposit_head
+from penstock.protocol.forms import Form
+from penstock.protocol.ledger import ENTRY_FORMS, LEAF_FORMS, decode_entry, next_deposit_head
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.words import keccak
 
@@ -78,7 +79,7 @@ def test_the_domain_bytes_and_tree_depths_are_those_of_the_schema():
         "globals": 64,
         "deposit": 63,
         "withdraw": 69,
-        "trade": 127,
+        "trade": 186,
         "price": 34,
         "funding": 33,
         "fee": 51,

@@ -30,13 +30,15 @@ def ioc(world, side, price, size, **changes):
 def test_a_taker_pays_the_makers_price_and_rests_the_remainder(world):
     ask = world.order(A, SELL, MARK, 500)
     world.send(ask, signers=(owner_of(A),))
+    placed = world.sequence
     bid = world.order(TAKER, BUY, MARK + 200, 800)
     events = world.send(bid, signers=(owner_of(TAKER),))
     assert events == [
         SlotGuarded(TAKER, 16, bid.nonce),
         Traded(
-            world.sequence, 0, 0, MARK, 500, BUY, A, 16, ask.nonce, 0, TAKER, 16, bid.nonce, MARK + 200, BUY, 5 * FEE,
-            False, hash_record(ask), hash_record(bid),
+            world.sequence, 0, 0, MARK, 500, BUY, A, 16, ask.nonce, BY_OWNER_KEY, placed << 6, placed, 0, 0,
+            TAKER, 16, bid.nonce, BY_OWNER_KEY, MARK + 200, BUY, 5 * FEE, world.account(TAKER).cash + 5 * FEE, 0, 0,
+            False, True, hash_record(ask), hash_record(bid),
         ),
         OrderRested(
             TAKER, 16, bid.nonce, bid.nonce, 0, BUY, MARK + 200, 300, 500, world.sequence, 0, BY_OWNER_KEY,

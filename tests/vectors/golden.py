@@ -142,7 +142,7 @@ def refusals() -> object:
     cancel = cancels(1)[0]
     good, encoded = seal(separator, cancel, [signer]), encode_record(cancel)
     signature = signer.sign(separator, hash_record(cancel))
-    high_s = (CURVE_ORDER - int.from_bytes(signature[32:64], "big")).to_bytes(32, "big")
+    high_s = (CURVE_ORDER - int.from_bytes(signature[52:84], "big")).to_bytes(32, "big")
     sealed = seal_bundle(separator, 1, 9, cancels(2), signer)
     wrong = {
         "empty": b"",
@@ -154,10 +154,13 @@ def refusals() -> object:
         "one word missing": pack_envelope(separator, encoded[:-32], [signature], []),
         "a bit above uint24": pack_envelope(separator, encoded[:60] + b"\1" + encoded[61:], [signature], []),
         "a client's deposit": seal(separator, example_of(CreditDeposit), []),
+        "another signer named": pack_envelope(separator, encoded, [b"\1" * 20 + signature[20:]], []),
         "two signatures": seal(separator, cancel, [signer, Signer(SECRETS[1])]),
-        "high s": pack_envelope(separator, encoded, [signature[:32] + high_s + bytes([55 - signature[64]])], []),
-        "v of 0": pack_envelope(separator, encoded, [signature[:64] + b"\0"], []),
-        "r of no point": pack_envelope(separator, encoded, [(5).to_bytes(32, "big") + signature[32:]], []),
+        "high s": pack_envelope(separator, encoded, [signature[:52] + high_s + bytes([55 - signature[84]])], []),
+        "v of 0": pack_envelope(separator, encoded, [signature[:84] + b"\0"], []),
+        "r of no point": pack_envelope(
+            separator, encoded, [signature[:20] + (5).to_bytes(32, "big") + signature[52:]], []
+        ),
         "the same signer twice": seal(separator, PublishPrice(0, 5, 1, 1), [signer, signer]),
         "a member missing": sealed[:-164],
         "another member": sealed[:-1] + bytes([sealed[-1] ^ 1]),

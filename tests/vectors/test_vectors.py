@@ -135,7 +135,7 @@ def test_the_stored_bundles_have_their_roots():
 def test_the_stored_refusals_are_refused_for_their_reason():
     vector = stored("encode/refusals.json")
     separator = Domain(int(vector["domain"]["chain_id"]), to_bytes(vector["domain"]["vault"])).separator()
-    assert len(vector["refused"]) == 17
+    assert len(vector["refused"]) == 18
     for case in vector["refused"]:
         with pytest.raises(Refusal) as refused:
             verify(separator, to_bytes(case["envelope"]))

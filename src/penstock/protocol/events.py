@@ -148,6 +148,9 @@ class AllCancelled(Struct, frozen=True, tag=True):
 class Traded(Struct, frozen=True, tag=True):
     """One match at the maker's price. Fees in 1e-6 USDC; `taker_side` is the aggressor's.
 
+    `maker_accepted` is the stamp of the maker's order, `maker_priority` and its member where it got its place.
+    `taker_equity`, `taker_initial` (1e-6 USDC) and `taker_held` (size units) are the taker's before its first fill
+    of this command; `last` marks its last. So whoever judges one fill can judge what the whole command did.
     In a liquidation the taker has no order: `taker_slot` is 65,535 and `taker_hash` zero.
     """
 
@@ -160,14 +163,23 @@ class Traded(Struct, frozen=True, tag=True):
     maker: int
     maker_slot: int
     maker_nonce: int
+    maker_session: int
+    maker_accepted: int
+    maker_priority: int
+    maker_priority_member: int
     maker_fee: int
     taker: int
     taker_slot: int
     taker_nonce: int
+    taker_session: int
     taker_price: int
     taker_flags: int
     taker_fee: int
+    taker_equity: int
+    taker_initial: int
+    taker_held: int
     liquidation: bool
+    last: bool
     maker_hash: bytes
     taker_hash: bytes
 

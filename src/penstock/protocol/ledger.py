@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from penstock.protocol.forms import Form
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.words import keccak
 
@@ -35,53 +36,6 @@ SESSIONS_DEPTH: Final = 3
 LIST_DEPTH: Final = 10
 
 
-class Form:
-    """A packed layout: fields `name uN|iN|bN` in order, big-endian, two's complement, whole bytes in all."""
-
-    def __init__(self, name: str, layout: str) -> None:
-        self.name = name
-        self.layout = layout
-        self.fields: list[tuple[str, str, int]] = []
-        for field in layout.split(", "):
-            field_name, width = field.split(" ")
-            self.fields.append((field_name, width[0], int(width[1:]) * (8 if width[0] == "b" else 1)))
-        self.bits = sum(bits for _, _, bits in self.fields)
-        if self.bits & 7:
-            raise ValueError(f"{name} is {self.bits} bits, not whole bytes")
-        self.length = self.bits >> 3
-
-    def pack(self, *values: int | bytes) -> bytes:
-        """The packed bytes. Raises ValueError naming the field that does not fit."""
-        packed = 0
-        for (name, sign, bits), value in zip(self.fields, values, strict=True):
-            if isinstance(value, bytes):
-                number = int.from_bytes(value, "big")
-                if len(value) << 3 != bits:
-                    raise ValueError(f"{self.name}.{name}: {len(value)} bytes, wants {bits >> 3}")
-            else:
-                number = value
-            low = -(1 << (bits - 1)) if sign == "i" else 0
-            if not low <= number < low + (1 << bits):
-                raise ValueError(f"{self.name}.{name}: {number} does not fit {sign}{bits}")
-            packed = (packed << bits) | (number & ((1 << bits) - 1))
-        return packed.to_bytes(self.length, "big")
-
-    def unpack(self, packed: bytes) -> dict[str, int | bytes]:
-        """Field values by name. Total on inputs of the right length; Refusal(RECORD_LENGTH_WRONG) otherwise."""
-        if len(packed) != self.length:
-            raise Refusal(Reason.RECORD_LENGTH_WRONG)
-        rest = int.from_bytes(packed, "big")
-        values: dict[str, int | bytes] = {}
-        for name, sign, bits in reversed(self.fields):
-            number = rest & ((1 << bits) - 1)
-            rest >>= bits
-            if sign == "b":
-                values[name] = number.to_bytes(bits >> 3, "big")
-            else:
-                values[name] = number - (1 << bits) if sign == "i" and number >> (bits - 1) else number
-        return dict(reversed(values.items()))
-
-
 ACCOUNT_LEAF: Final = Form(
     "account_leaf",
     "owner b20, flags u88, positions u8, cash i96, withdrawn u96, spare u64, slots_root b32, sessions_root b32",
@@ -103,7 +57,14 @@ MARKET_LEAF: Final = Form(
     "parameters b32",
 )
 GLOBALS: Final = Form("globals", "deposited u96, withdrawn u96, spare u64, ruleset b32")
-LEAF_FORMS: Final = (ACCOUNT_LEAF, POSITION, SLOT_LEAF, SESSION_LEAF, MARKET_LEAF, GLOBALS)
+TERMS: Final = Form(
+    "terms",
+    "market u24, underlying u8, kind u8, tick u40, lot u48, maker_fee_ppm u24, taker_fee_ppm u24, "
+    "liquidation_fee_ppm u24, liquidation_band_ppm u24, liquidation_slice u96, price_step_ppm u24, mark_band_ppm u24, "
+    "stale_after u64, funding_interval u64, funding_cap u32, tiers u8",
+)
+TIER: Final = Form("tier", "notional u96, initial_ppm u24, maintenance_ppm u24")
+LEAF_FORMS: Final = (ACCOUNT_LEAF, POSITION, SLOT_LEAF, SESSION_LEAF, MARKET_LEAF, TERMS, TIER, GLOBALS)
 
 ENTRY_HEADER: Final = "kind u8, sequence u64, member u8, index u16, "
 ENTRY_FORMS: Final = {
@@ -114,8 +75,11 @@ ENTRY_FORMS: Final = {
         (
             3,
             "trade",
-            "market u24, price u40, size u48, maker u24, maker_slot u16, maker_fee i96, maker_scenario u8, "
-            "taker u24, taker_slot u16, taker_fee i96, taker_scenario u8, flags u8, maker_hash b32, taker_hash b32",
+            "market u24, price u40, size u48, "
+            "maker u24, maker_slot u16, maker_session u8, maker_sequence u64, maker_member u8, "
+            "maker_priority u64, maker_priority_member u8, maker_fee i96, maker_scenario u8, "
+            "taker u24, taker_slot u16, taker_session u8, taker_fee i96, taker_scenario u8, "
+            "taker_equity i128, taker_initial u128, taker_held i56, flags u8, maker_hash b32, taker_hash b32",
         ),
         (4, "price", "market u24, published_at u64, index_price u40, mark_price u40, signers u8"),
         (5, "funding", "market u24, funded_at u64, funding_index i80"),
@@ -157,6 +121,17 @@ def decode_entry(packed: bytes) -> dict[str, int | bytes]:
     if form is None:
         raise Refusal(Reason.TYPE_UNKNOWN)
     return form.unpack(packed)
+
+
+def step_hash(entry_hash: bytes, settlement_root: bytes) -> bytes:
+    """A leaf of a batch's ledger list: an entry and the settlement root after it."""
+    return keccak(Domains.STEP + entry_hash + settlement_root)
+
+
+def sequenced_hash(sequence: int, time: int, record_hash: bytes, signatures: bytes) -> bytes:
+    """A leaf of a batch's sequence list: what was sequenced, when, and the signatures it came with (85 bytes each)."""
+    stamped = sequence.to_bytes(8, "big") + time.to_bytes(8, "big")
+    return keccak(Domains.SEQUENCED + stamped + record_hash + keccak(signatures))
 
 
 def next_deposit_head(head: bytes, deposit: int, subaccount: int, owner: bytes, amount: int) -> bytes:

@@ -33,6 +33,9 @@ MAX_ENVELOPE: Final = 65_536
 MAX_ORACLES: Final = 16
 MAX_SUBACCOUNTS: Final = 1 << 24
 MAX_MARKETS: Final = 1 << 16
+MAX_TIERS: Final = 8
+MAX_SEQUENCE: Final = (1 << 58) - 1
+"""A stamp, sequence × 64 + member, fits 64 bits."""
 NO_DEADLINE: Final = (1 << 64) - 1
 ANY_FILL: Final = (1 << 48) - 1
 """A fill guard that no fill exceeds."""

@@ -16,7 +16,7 @@ class Reason(IntEnum):
     COMMAND_NOT_FOR_CLIENTS = auto()
     SIGNATURE_COUNT_WRONG = auto()
     SIGNATURE_MALFORMED = auto()
-    SIGNATURE_UNRECOVERABLE = auto()
+    SIGNATURE_WRONG = auto()
     SIGNERS_NOT_ASCENDING = auto()
     BUNDLE_COUNT_WRONG = auto()
     BUNDLE_MODE_UNKNOWN = auto()

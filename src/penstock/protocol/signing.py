@@ -28,7 +28,8 @@ CURVE_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD
 _DOMAIN_TYPE: Final = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _NAME: Final = "Penstock"
 _VERSION: Final = "1"
-_SIGNATURE: Final = 65
+SIGNATURE: Final = 85
+"""Bytes of a signature: signer b20, r b32, s b32, v u8."""
 
 
 class Domain(Struct, frozen=True):
@@ -56,9 +57,9 @@ class Signer:
         self.address = address_of(self._key.public_key)
 
     def sign(self, separator: bytes, record_hash: bytes) -> bytes:
-        """r ‖ s ‖ v (65 bytes, low s, v 27 or 28) over the EIP-712 digest."""
+        """address ‖ r ‖ s ‖ v (85 bytes, low s, v 27 or 28) over the EIP-712 digest."""
         signature: bytes = self._key.sign_recoverable(digest_of(separator, record_hash), hasher=None)
-        return signature[:64] + bytes([27 + signature[64]])
+        return self.address + signature[:64] + bytes([27 + signature[64]])
 
 
 class Member(Struct, frozen=True):
@@ -131,6 +132,11 @@ def pack_envelope(separator: bytes, record: bytes, signatures: list[bytes], memb
     return b"".join(parts)
 
 
+def signatures_of(envelope: bytes) -> bytes:
+    """The signatures of an envelope that was verified, 85 bytes each; none of an unsigned one."""
+    return envelope[34 : 34 + envelope[33] * SIGNATURE]
+
+
 def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Verified:
     """Check everything that needs no state. Raises Refusal; never any other exception, whatever the bytes.
 
@@ -145,22 +151,33 @@ def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Ver
         raise Refusal(Reason.COMMAND_NOT_FOR_CLIENTS)
     _check_signature_count(record, scheme, len(signatures))
     digest = digest_of(separator, record_hash)
-    signers = tuple(recover(digest, signature) for signature in signatures)
+    signers = tuple(check_signature(digest, signature) for signature in signatures)
     if any(a >= b for a, b in pairwise(signers)):
         raise Refusal(Reason.SIGNERS_NOT_ASCENDING)
     return Verified(record, record_hash, signers, _check_members(record, encoded_members))
 
 
-def recover(digest: bytes, signature: bytes) -> bytes:
-    """The signer's address. Raises Refusal for high s, zero or too large r or s, or v outside {27, 28}."""
-    r = int.from_bytes(signature[:32], "big")
-    s = int.from_bytes(signature[32:64], "big")
-    if not 0 < r < CURVE_ORDER or not 0 < s <= CURVE_ORDER // 2 or signature[64] not in (27, 28):
+def check_signature(digest: bytes, signature: bytes) -> bytes:
+    """The signer it names, if it is that signer's. Raises Refusal for high s, r, s or v out of range, another's key.
+
+    Valid means that one of the two parities of R recovers the named address, which is what verifying against its
+    key says; v only tells which to try first. So whoever knows the key may verify instead of recovering.
+    """
+    signer, r, s = signature[:20], int.from_bytes(signature[20:52], "big"), int.from_bytes(signature[52:84], "big")
+    v = signature[84]
+    if not 0 < r < CURVE_ORDER or not 0 < s <= CURVE_ORDER // 2 or v not in (27, 28):
         raise Refusal(Reason.SIGNATURE_MALFORMED)
+    compact = signature[20:84]
+    if _recover(digest, compact, v - 27) != signer and _recover(digest, compact, 28 - v) != signer:
+        raise Refusal(Reason.SIGNATURE_WRONG)
+    return signer
+
+
+def _recover(digest: bytes, compact: bytes, parity: int) -> bytes | None:
     try:
-        key = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
-    except Exception as error:  # coincurve raises a bare Exception when no point recovers
-        raise Refusal(Reason.SIGNATURE_UNRECOVERABLE) from error
+        key = PublicKey.from_signature_and_message(compact + bytes([parity]), digest, hasher=None)
+    except Exception:  # coincurve raises a bare Exception when no point recovers
+        return None
     return address_of(key)
 
 
@@ -168,8 +185,8 @@ def _unpack(separator: bytes, envelope: bytes) -> tuple[int, list[bytes], bytes,
     if len(envelope) < 34:
         raise Refusal(Reason.MESSAGE_TRUNCATED)
     scheme, count = envelope[32], envelope[33]
-    at = 34 + count * _SIGNATURE
-    signatures = [envelope[34 + i * _SIGNATURE : 34 + (i + 1) * _SIGNATURE] for i in range(count)]
+    at = 34 + count * SIGNATURE
+    signatures = [envelope[34 + i * SIGNATURE : 34 + (i + 1) * SIGNATURE] for i in range(count)]
     record, at = _take(envelope, at)
     if at >= len(envelope):
         raise Refusal(Reason.MESSAGE_TRUNCATED)

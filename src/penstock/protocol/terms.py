@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.quantities import MAX_MARKETS, MAX_ORACLES, MICRO, PPM, RATE_SCALE
+from penstock.protocol.ledger import TERMS, TIER, Domains
+from penstock.protocol.quantities import MAX_MARKETS, MAX_ORACLES, MAX_TIERS, MICRO, PPM, RATE_SCALE
 from penstock.protocol.words import keccak
 
 PERPETUAL: Final = 1
@@ -66,31 +67,23 @@ class MarketTerms(Struct, frozen=True):
         bounds = [tier.notional for tier in self.tiers]
         if not bounds or bounds != sorted(set(bounds)) or bounds[-1] < (1 << 95) - 1:
             raise ValueError(f"{self.name}: tiers must rise and the last must reach 2^95 - 1")
+        if len(bounds) > MAX_TIERS or bounds[-1] >= 1 << 96:
+            raise ValueError(f"{self.name}: {len(bounds)} tiers up to {bounds[-1]}, wants at most {MAX_TIERS}, < 2^96")
         if any(not 0 < t.maintenance_ppm <= t.initial_ppm <= PPM for t in self.tiers):
             raise ValueError(f"{self.name}: tiers want 0 < maintenance <= initial <= 1,000,000 ppm")
 
     def digest(self) -> bytes:
         """keccak of every term the chain will need to judge an entry; 32 bytes in the market leaf."""
-        words = [
-            self.market,
-            self.underlying,
-            self.kind,
-            self.tick,
-            self.lot,
-            self.maker_fee_ppm,
-            self.taker_fee_ppm,
-            self.liquidation_fee_ppm,
-            self.liquidation_band_ppm,
-            self.liquidation_slice,
-            self.price_step_ppm,
-            self.mark_band_ppm,
-            self.stale_after,
-            self.funding_interval,
-            self.funding_cap,
-        ]
-        for tier in self.tiers:
-            words += [tier.notional, tier.initial_ppm, tier.maintenance_ppm]
-        return keccak(b"\x0e" + b"".join(word.to_bytes(32, "big") for word in words))
+        return keccak(Domains.PARAMETERS + self.encode())
+
+    def encode(self) -> bytes:
+        """The packed terms and tiers, as the chain and the core read them."""
+        terms = TERMS.pack(
+            self.market, self.underlying, self.kind, self.tick, self.lot, self.maker_fee_ppm, self.taker_fee_ppm,
+            self.liquidation_fee_ppm, self.liquidation_band_ppm, self.liquidation_slice, self.price_step_ppm,
+            self.mark_band_ppm, self.stale_after, self.funding_interval, self.funding_cap, len(self.tiers),
+        )  # fmt: skip
+        return terms + b"".join(TIER.pack(t.notional, t.initial_ppm, t.maintenance_ppm) for t in self.tiers)
 
 
 class Genesis(Struct, frozen=True):
@@ -116,10 +109,16 @@ class Genesis(Struct, frozen=True):
 
     def ruleset(self) -> bytes:
         """keccak over the markets' digests and the oracle quorum; named by every batch's globals."""
-        parts = [b"\x0e", self.oracle_threshold.to_bytes(32, "big")]
+        parts = [Domains.PARAMETERS, self.oracle_threshold.to_bytes(32, "big")]
         parts += [oracle.rjust(32, b"\0") for oracle in sorted(self.oracles)]
         parts += [terms.digest() for terms in self.markets]
         return keccak(b"".join(parts))
+
+    def encode(self) -> bytes:
+        """threshold u8 · oracle count u8 · oracles b20 · market count u32 · each market's packed terms."""
+        parts = [bytes([self.oracle_threshold, len(self.oracles)]), *self.oracles]
+        parts += [len(self.markets).to_bytes(4, "big"), *(terms.encode() for terms in self.markets)]
+        return b"".join(parts)
 
 
 def _perpetual(market: int, base: str, underlying: int, price_unit: str, size_unit: str, lot: int) -> MarketTerms:

@@ -124,7 +124,9 @@ class LocalVenue:
 
     def _observe(self, group: Sequence[Executed]) -> None:
         for executed in group:
-            self.batcher.observe(executed.sequence, executed.time, executed.message.record_hash, executed.entries)
+            self.batcher.observe(
+                executed.sequence, executed.time, executed.envelope, executed.message.record_hash, executed.entries
+            )
         self.batcher.read_block = self.watcher.read_block
 
     def _chain_time(self) -> int:

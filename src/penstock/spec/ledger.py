@@ -111,11 +111,13 @@ def _withdraw(state: State, event: say.CashWithdrawn, member: int, index: int) -
 
 
 def _trade(state: State, event: say.Traded, member: int, index: int) -> Entry:
-    flags = event.taker_side | event.liquidation << 1
+    flags = event.taker_side | event.liquidation << 1 | event.last << 2
     packed = ENTRY_FORMS[TRADE].pack(
         TRADE, event.sequence, member, index, event.market, event.price, event.size,
-        event.maker, event.maker_slot, event.maker_fee, 0,
-        event.taker, event.taker_slot, event.taker_fee, 0, flags, event.maker_hash, event.taker_hash,
+        event.maker, event.maker_slot, event.maker_session, event.maker_accepted >> 6, event.maker_accepted & 63,
+        event.maker_priority, event.maker_priority_member, event.maker_fee, 0,
+        event.taker, event.taker_slot, event.taker_session, event.taker_fee, 0,
+        event.taker_equity, event.taker_initial, event.taker_held, flags, event.maker_hash, event.taker_hash,
     )  # fmt: skip
     taker_slots = () if event.taker_slot == say.NO_SLOT else (event.taker_slot,)
     writes = (

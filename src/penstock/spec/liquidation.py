@@ -6,7 +6,7 @@ by the insurance fund; the rest is booked on the market, which then takes reduce
 """
 
 from penstock.protocol.commands import BUY, SELL, Liquidate, RemoveDeadOrder
-from penstock.protocol.events import NO_SLOT, AllCancelled, Event, ShortfallCovered
+from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT, AllCancelled, Event, ShortfallCovered
 from penstock.protocol.quantities import CASH_BITS, PPM, div_ceil, div_floor, fits
 from penstock.protocol.reasons import Cause, Reason, Refusal
 from penstock.spec.margin import assess, requirement
@@ -80,7 +80,7 @@ def _close(moment: Moment, subaccount: int, account: Account, market: Market) ->
         slice_size = min(slice_size, div_ceil(fifth, terms.lot) * terms.lot)
     taker = Taker(
         subaccount, terms.market, side, band_price(market, side), NO_SLOT, 0, side, True,
-        terms.liquidation_fee_ppm, bytes(32), liquidation=True,
+        terms.liquidation_fee_ppm, BY_OWNER_KEY, bytes(32), liquidation=True,
     )  # fmt: skip
     return match(moment, taker, slice_size)
 

@@ -1,6 +1,7 @@
 """Price, then time: one taker against a book, decided on drafts, nothing written."""
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from penstock.protocol.commands import BUY
 from penstock.protocol.events import Event, OrderCancelled, Traded
@@ -13,7 +14,7 @@ from penstock.protocol.quantities import (
     fits,
 )
 from penstock.protocol.reasons import Cause, Reason, Refusal
-from penstock.spec.margin import assess, grew_or_flipped, is_legal
+from penstock.spec.margin import Risk, assess, grew_or_flipped, is_legal
 from penstock.spec.positions import Holding, draft_of, fee_of, fill, in_range, signed
 from penstock.spec.state import Account, Market, Order, State, is_dead
 
@@ -44,6 +45,7 @@ class Taker(Struct, frozen=True):
     flags: int
     reduce_only: bool
     fee_ppm: int
+    session: int
     record_hash: bytes
     liquidation: bool = False
 
@@ -78,10 +80,12 @@ class Sums(Struct, frozen=True):
 class Match(Struct):
     """What a walk through the book would do: events, the taker's remainder, the drafts of all it touched.
 
-    `sums` are the market's, kept through the walk.
+    `sums` are the market's, kept through the walk; `risk` and `held` are the taker's before it.
     """
 
     remaining: int
+    risk: Risk = Risk(0, 0, 0)
+    held: int = 0
     events: list[Event] = field(default_factory=list)
     drafts: dict[int, Holding] = field(default_factory=dict)
     sums: Sums = Sums()
@@ -99,9 +103,12 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
     `leaving` is the order this very command replaces: it is as good as gone.
     """
     state, market = moment.state, moment.state.markets[taker.market]
-    result = Match(size, drafts={taker.subaccount: draft_of(state.accounts[taker.subaccount])})
+    account = state.accounts[taker.subaccount]
+    held = account.positions.get(taker.market)
+    result = Match(size, assess(state, account), held.size if held else 0)
+    result.drafts[taker.subaccount] = draft_of(account)
     result.sums = Sums(market.fees, market.entry_total, market.size_funding, market.open_interest)
-    owner = state.accounts[taker.subaccount].owner
+    owner = account.owner
     for order in market.book.best_first(1 - taker.side):
         if result.remaining == 0 or moment.exhausted() or not crosses(taker.side, taker.price, order.price):
             break
@@ -120,7 +127,17 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
         else:
             _meet(moment, market, taker, order, maker, result)
     result.spent = result.remaining > 0 and _is_spent(taker, result)
+    _mark_the_last(result.events)
     return result
+
+
+def _mark_the_last(events: list[Event]) -> None:
+    """The taker is judged at its last fill, which says so."""
+    for at in reversed(range(len(events))):
+        event = events[at]
+        if isinstance(event, Traded):
+            events[at] = replace(event, last=True)
+            return
 
 
 def _is_spent(taker: Taker, result: Match) -> bool:
@@ -174,9 +191,10 @@ def _meet(moment: Moment, market: Market, taker: Taker, order: Order, maker: Acc
     result.events.append(
         Traded(
             moment.sequence, moment.member, taker.market, order.price, clamped, taker.side,
-            order.subaccount, order.slot, order.nonce, maker_fee,
-            taker.subaccount, taker.slot, taker.nonce, taker.price, taker.flags, taker_fee,
-            taker.liquidation, order.record_hash, taker.record_hash,
+            order.subaccount, order.slot, order.nonce, order.session, order.accepted, order.priority, order.member,
+            maker_fee, taker.subaccount, taker.slot, taker.nonce, taker.session, taker.price, taker.flags, taker_fee,
+            result.risk.equity, result.risk.initial, result.held, taker.liquidation, False,
+            order.record_hash, taker.record_hash,
         )
     )  # fmt: skip
     if clamped < size:

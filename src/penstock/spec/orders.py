@@ -175,7 +175,7 @@ def _taker(place: Place) -> Taker:
     command = place.command
     return Taker(
         command.subaccount, command.market, command.side, command.price, command.slot, command.nonce,
-        flags_of(command), command.reduce_only, place.market.terms.taker_fee_ppm, place.record_hash,
+        flags_of(command), command.reduce_only, place.market.terms.taker_fee_ppm, place.session, place.record_hash,
     )  # fmt: skip
 
 

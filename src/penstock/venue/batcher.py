@@ -9,7 +9,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from penstock.protocol.ledger import LIST_DEPTH, Domains, Entry
+from penstock.protocol.ledger import LIST_DEPTH, Entry, sequenced_hash, step_hash
+from penstock.protocol.signing import signatures_of
 from penstock.protocol.words import keccak
 from penstock.settlement.batches import Batch, batch_count, batch_hash, commit, is_final, last_sequence, root_at
 from penstock.settlement.chain import ChainError, Receipt
@@ -37,6 +38,7 @@ class _Step(Struct, frozen=True):
 
     sequence: int
     time: int
+    envelope: bytes
     record_hash: bytes
     entries: tuple[Entry, ...]
 
@@ -87,9 +89,9 @@ class Batcher:
         self._posting = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def observe(self, sequence: int, time: int, record_hash: bytes, entries: Sequence[Entry]) -> None:
+    def observe(self, sequence: int, time: int, envelope: bytes, record_hash: bytes, entries: Sequence[Entry]) -> None:
         """Take note of a durable command, in order."""
-        self._pending.append(_Step(sequence, time, record_hash, tuple(entries)))
+        self._pending.append(_Step(sequence, time, envelope, record_hash, tuple(entries)))
         self.entries += len(entries)
 
     @property
@@ -214,11 +216,8 @@ class Batcher:
             for entry in step.entries:
                 self._root = self._tree.advance(entry)
                 self._count_deposit(entry)
-                leaves.append(keccak(Domains.STEP + entry.hash() + self._root))
-        sequenced = [
-            keccak(Domains.SEQUENCED + s.sequence.to_bytes(8, "big") + s.time.to_bytes(8, "big") + s.record_hash)
-            for s in steps
-        ]
+                leaves.append(step_hash(entry.hash(), self._root))
+        sequenced = [sequenced_hash(s.sequence, s.time, s.record_hash, signatures_of(s.envelope)) for s in steps]
         self._last_number += 1
         batch = Batch(
             self._last_number, previous, self._root, mark.engine_root, list_root(leaves, LIST_DEPTH),
@@ -300,11 +299,11 @@ def _advance_all(tree: SettlementTree, steps: list[_Step]) -> bytes:
 
 
 def _published(steps: list[_Step]) -> bytes:
-    """The batch's bytes: a count, then per command sequence, time, hash and its packed entries with their lengths."""
+    """The batch's bytes: a count, then per command sequence, time, envelope and packed entries, with their lengths."""
     parts = [len(steps).to_bytes(4, "big")]
     for step in steps:
-        parts += [step.sequence.to_bytes(8, "big"), step.time.to_bytes(8, "big"), step.record_hash]
-        parts.append(len(step.entries).to_bytes(2, "big"))
+        parts += [step.sequence.to_bytes(8, "big"), step.time.to_bytes(8, "big")]
+        parts += [len(step.envelope).to_bytes(4, "big"), step.envelope, len(step.entries).to_bytes(2, "big")]
         for entry in step.entries:
             parts += [len(entry.packed).to_bytes(1, "big"), entry.packed]
     return b"".join(parts)

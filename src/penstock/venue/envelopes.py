@@ -1,17 +1,16 @@
 """Reading back what the node itself once verified."""
 
 from penstock.protocol.commands import decode_record
-from penstock.protocol.signing import Member, Verified
+from penstock.protocol.signing import SIGNATURE, Member, Verified
 from penstock.protocol.words import keccak
 
 _SCHEME_AT = 32
 _SIGNATURES_AT = 34
-_SIGNATURE = 65
 
 
 def reopen(envelope: bytes, signers: tuple[bytes, ...]) -> Verified:
     """The message of a journalled envelope, with the signers that were found when it was sequenced."""
-    at = _SIGNATURES_AT + envelope[_SIGNATURES_AT - 1] * _SIGNATURE
+    at = _SIGNATURES_AT + envelope[_SIGNATURES_AT - 1] * SIGNATURE
     encoded, at = _take(envelope, at)
     members = []
     count, at = envelope[at], at + 1

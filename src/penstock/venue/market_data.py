@@ -28,7 +28,7 @@ from penstock.protocol.events import (
 )
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.terms import MarketTerms
-from penstock.venue.engine_port import MarketView
+from penstock.protocol.views import MarketView
 from penstock.venue.levels import Day, Side
 from penstock.venue.sequencer import Executed
 

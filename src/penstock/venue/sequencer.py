@@ -23,9 +23,10 @@ from penstock.protocol.events import Event
 from penstock.protocol.ledger import Entry
 from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import Verified, pack_envelope, verify
+from penstock.protocol.views import MarketView
 from penstock.protocol.words import keccak
 from penstock.venue.clock import Clock
-from penstock.venue.engine_port import Engine, MarketView
+from penstock.venue.engine_port import Engine
 from penstock.venue.envelopes import is_signed, reopen
 from penstock.venue.journal import Journal, JournalError, JournalFull
 from penstock.venue.outcomes import Answer, Declined, Recorded, Reply, Unavailable, outcomes_of

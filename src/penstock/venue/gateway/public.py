@@ -11,8 +11,9 @@ from penstock import __version__
 from penstock.protocol.quantities import MAX_ENVELOPE, MAX_SUBACCOUNTS, SLOTS
 from penstock.protocol.signing import Domain
 from penstock.protocol.terms import Genesis
+from penstock.protocol.views import AccountView, SessionView
 from penstock.venue.clock import Clock, ClockRefusal, DevClock
-from penstock.venue.engine_port import AccountView, Engine, SessionView
+from penstock.venue.engine_port import Engine
 from penstock.venue.gateway.batches import Batches
 from penstock.venue.gateway.consumer import Consumer
 from penstock.venue.gateway.figures import DIRECTIONS, Figures, kind_of

@@ -1,0 +1,4 @@
+//! Placeholder.
+
+pub mod keccak;
+pub mod keccak_lanes;

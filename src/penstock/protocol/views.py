@@ -1,0 +1,129 @@
+"""What people may read of the state: one account, one market. Copies, with the packed forms the native core gives."""
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from penstock.protocol.forms import Form
+
+ACCOUNT_VIEW: Final = Form(
+    "account_view",
+    "subaccount u24, owner b20, cash i96, withdrawn u96, equity i128, initial_margin u128, maintenance_margin u128",
+)
+POSITION_VIEW: Final = Form("position_view", "market u24, size i56, entry i96, unrealised i128, unsettled_funding i128")
+ORDER_VIEW: Final = Form(
+    "order_view",
+    "slot u16, nonce u64, first_nonce u64, market u24, side u8, price u40, size u48, filled u48, "
+    "post_only u8, reduce_only u8",
+)
+SESSION_VIEW: Final = Form(
+    "session_view",
+    "session u8, key b20, expiry u40, slot_first u16, slot_last u16, scopes u32, underlyings u64, kinds u8, "
+    "revoked_at u64",
+)
+MARKET_VIEW: Final = Form(
+    "market_view",
+    "market u24, index_price u40, mark_price u40, priced_at u64, funding_index i80, funding_rate i64, "
+    "open_interest u56, fees i96, dust u96, shortfall u96, reduce_only u8",
+)
+VIEW_FORMS: Final = (ACCOUNT_VIEW, POSITION_VIEW, ORDER_VIEW, SESSION_VIEW, MARKET_VIEW)
+
+
+class PositionView(Struct, frozen=True):
+    """Size units, and 1e-6 USDC: entry cost, profit at the mark, funding the holder owes."""
+
+    market: int
+    size: int
+    entry: int
+    unrealised: int
+    unsettled_funding: int
+
+
+class OrderView(Struct, frozen=True):
+    """An order still in the book, in price units and size units; its session key may have died since."""
+
+    slot: int
+    nonce: int
+    first_nonce: int
+    market: int
+    side: int
+    price: int
+    size: int
+    filled: int
+    post_only: bool
+    reduce_only: bool
+
+
+class SessionView(Struct, frozen=True):
+    """A session key as granted: expiry in seconds, `revoked_at` (a sequence) 0 while it lives."""
+
+    session: int
+    key: bytes
+    expiry: int
+    slot_first: int
+    slot_last: int
+    scopes: int
+    underlyings: int
+    kinds: int
+    revoked_at: int
+
+
+class AccountView(Struct, frozen=True):
+    """One subaccount; money in 1e-6 USDC. `initial_margin` includes open orders."""
+
+    subaccount: int
+    owner: bytes
+    cash: int
+    withdrawn: int
+    equity: int
+    initial_margin: int
+    maintenance_margin: int
+    positions: list[PositionView]
+    orders: list[OrderView]
+    sessions: list[SessionView]
+
+
+class MarketView(Struct, frozen=True):
+    """One market: prices in price units, funding rate in parts per 1e9 and 8 h, money in 1e-6 USDC, dust in 2^-32."""
+
+    market: int
+    index_price: int
+    mark_price: int
+    priced_at: int
+    funding_index: int
+    funding_rate: int
+    open_interest: int
+    fees: int
+    dust: int
+    shortfall: int
+    reduce_only: bool
+
+
+def decode_account_view(packed: bytes) -> AccountView:
+    """account_view · positions u8 · one form each · orders u16 · one form each · sessions u8 · one form each."""
+    at = ACCOUNT_VIEW.length
+    head = ACCOUNT_VIEW.values(packed[:at])
+    positions, at = _take(packed, at, 1, POSITION_VIEW)
+    orders, at = _take(packed, at, 2, ORDER_VIEW)
+    sessions, at = _take(packed, at, 1, SESSION_VIEW)
+    if at != len(packed):
+        raise ValueError(f"an account view ends at {at}, not at {len(packed)}")
+    return AccountView(  # type: ignore[call-arg]
+        *head,
+        [PositionView(*values) for values in positions],
+        [OrderView(*values[:8], bool(values[8]), bool(values[9])) for values in orders],  # type: ignore[call-arg]
+        [SessionView(*values) for values in sessions],
+    )
+
+
+def decode_market_view(packed: bytes) -> MarketView:
+    """The view of one market_view form."""
+    *values, reduce_only = MARKET_VIEW.values(packed)
+    return MarketView(*values, bool(reduce_only))  # type: ignore[call-arg]
+
+
+def _take(packed: bytes, at: int, width: int, form: Form) -> tuple[list[list[Any]], int]:
+    """A count of `width` bytes and as many forms, and where they end."""
+    count, at = int.from_bytes(packed[at : at + width], "big"), at + width
+    end = at + count * form.length
+    return [form.values(packed[i : i + form.length]) for i in range(at, end, form.length)], end
