@@ -32,7 +32,7 @@ def test_a_batch_is_kept_by_hash_root_and_event(world: World):
     assert batches.batch_count(world.settlement) == 1
     assert batches.root_at(world.settlement, 1) == b"\x99" * 32
     assert batches.last_sequence(world.settlement) == batch.last_sequence
-    assert world.settlement.call("batch_hash_at", 1) == batches.batch_hash(batch)
+    assert world.settlement.call("batch_hash_at", 1) == batch.hash()
     assert world.settlement.call("committed_at", 1) == world.chain.block().time
     assert batches.committed(world.settlement, receipt.block, receipt.block) == [batch]
 

@@ -41,8 +41,8 @@ def world():
 )
 def test_each_tier_counts_for_the_part_inside_it(notional, initial, maintenance):
     terms = default_markets()[0]
-    assert requirement(terms, notional, initial=True) == initial
-    assert requirement(terms, notional, initial=False) == maintenance
+    assert requirement(terms.tiers, notional, initial=True) == initial
+    assert requirement(terms.tiers, notional, initial=False) == maintenance
 
 
 def test_equity_is_cash_and_profit_at_the_mark(world):

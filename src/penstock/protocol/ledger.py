@@ -128,10 +128,10 @@ def step_hash(entry_hash: bytes, settlement_root: bytes) -> bytes:
     return keccak(Domains.STEP + entry_hash + settlement_root)
 
 
-def sequenced_hash(sequence: int, time: int, record_hash: bytes, signatures: bytes) -> bytes:
-    """A leaf of a batch's sequence list: what was sequenced, when, and the signatures it came with (85 bytes each)."""
+def sequenced_hash(sequence: int, time: int, record_hash: bytes, signatures_hash: bytes) -> bytes:
+    """A leaf of a batch's sequence list: what was sequenced, when, and keccak of its signatures (85 bytes each)."""
     stamped = sequence.to_bytes(8, "big") + time.to_bytes(8, "big")
-    return keccak(Domains.SEQUENCED + stamped + record_hash + keccak(signatures))
+    return keccak(Domains.SEQUENCED + stamped + record_hash + signatures_hash)
 
 
 def next_deposit_head(head: bytes, deposit: int, subaccount: int, owner: bytes, amount: int) -> bytes:

@@ -137,6 +137,17 @@ def signatures_of(envelope: bytes) -> bytes:
     return envelope[34 : 34 + envelope[33] * SIGNATURE]
 
 
+def split_envelope(envelope: bytes) -> tuple[bytes, list[bytes]]:
+    """The record of an envelope that was verified, and its members, all encoded."""
+    record, at = _take(envelope, 34 + envelope[33] * SIGNATURE)
+    members, count = [], envelope[at]
+    at += 1
+    for _ in range(count):
+        member, at = _take(envelope, at)
+        members.append(member)
+    return record, members
+
+
 def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Verified:
     """Check everything that needs no state. Raises Refusal; never any other exception, whatever the bytes.
 

@@ -1,45 +1,8 @@
 """Batches on chain: what the operator commits, and which of it is final."""
 
-from typing import Final
-
-import msgspec
-
-from penstock.protocol.words import keccak
+from penstock.protocol.batch import Batch
 from penstock.settlement.chain import Receipt
-from penstock.settlement.contract import Contract, encode_values
-
-_LAYOUT: Final = (
-    "(uint64,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint64,uint64,uint32,uint64,uint64,bytes32,uint64)"
-)
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """A span of the sequence and the roots after it, field for field as the contract has it.
-
-    `first_sequence` to `last_sequence` inclusive; `entries` ledger entries; `time` is venue microseconds;
-    `deposits` were consumed so far, up to `deposit_head`, as read at `l1_block`; `availability` commits to the
-    published bytes. A batch without entries leaves the settlement root as it was.
-    """
-
-    number: int
-    previous_root: bytes
-    settlement_root: bytes
-    engine_root: bytes
-    ledger_root: bytes
-    sequence_root: bytes
-    availability: bytes
-    first_sequence: int
-    last_sequence: int
-    entries: int
-    time: int
-    deposits: int
-    deposit_head: bytes
-    l1_block: int
-
-
-def batch_hash(batch: Batch) -> bytes:
-    """What the contract keeps of the batch, 32 bytes."""
-    return keccak(encode_values([_LAYOUT], [batch]))
+from penstock.settlement.contract import Contract
 
 
 def commit(settlement: Contract, batch: Batch, operator: bytes) -> Receipt:

@@ -5,6 +5,8 @@ of one position a poke. What negative cash a closed account leaves is paid from 
 by the insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
 """
 
+from typing import Protocol
+
 from penstock.protocol.commands import BUY, SELL, Liquidate, RemoveDeadOrder
 from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT, AllCancelled, Event, ShortfallCovered
 from penstock.protocol.quantities import CASH_BITS, PPM, div_ceil, div_floor, fits
@@ -16,6 +18,28 @@ from penstock.spec.state import INSURANCE_FUND, Account, Market, is_dead, stamp
 
 SLICE_PPM = 200_000
 """A position above the slice notional is closed by a fifth at a time."""
+
+
+class SlicedTerms(Protocol):
+    """The terms a liquidation is measured by; MarketTerms has them, and so have terms opened by a witness."""
+
+    @property
+    def tick(self) -> int: ...
+    @property
+    def lot(self) -> int: ...
+    @property
+    def liquidation_band_ppm(self) -> int: ...
+    @property
+    def liquidation_slice(self) -> int: ...
+
+
+class Sliced(Protocol):
+    """A market with a mark and such terms."""
+
+    @property
+    def mark_price(self) -> int: ...
+    @property
+    def terms(self) -> SlicedTerms: ...
 
 
 def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
@@ -65,7 +89,7 @@ def _largest_first(moment: Moment, account: Account) -> list[Market]:
 
     def weight(market: int) -> tuple[int, int]:
         notional = abs(account.positions[market].size) * markets[market].mark_price
-        return -requirement(markets[market].terms, notional, initial=False), market
+        return -requirement(markets[market].terms.tiers, notional, initial=False), market
 
     return [markets[m] for m in sorted(account.positions, key=weight)]
 
@@ -74,18 +98,22 @@ def _close(moment: Moment, subaccount: int, account: Account, market: Market) ->
     """Match one slice of the position inside the band, as a taker without an order."""
     terms, size = market.terms, account.positions[market.terms.market].size
     side = SELL if size > 0 else BUY
-    slice_size = abs(size)
-    if slice_size * market.mark_price > terms.liquidation_slice:
-        fifth = div_ceil(slice_size * SLICE_PPM, PPM)
-        slice_size = min(slice_size, div_ceil(fifth, terms.lot) * terms.lot)
     taker = Taker(
         subaccount, terms.market, side, band_price(market, side), NO_SLOT, 0, side, True,
         terms.liquidation_fee_ppm, BY_OWNER_KEY, bytes(32), liquidation=True,
     )  # fmt: skip
-    return match(moment, taker, slice_size)
+    return match(moment, taker, slice_of(market, abs(size)))
 
 
-def band_price(market: Market, side: int) -> int:
+def slice_of(market: Sliced, size: int) -> int:
+    """How much of a position of `size` one poke may close: all of it when small, else a fifth, up to a lot."""
+    if size * market.mark_price <= market.terms.liquidation_slice:
+        return size
+    fifth = div_ceil(size * SLICE_PPM, PPM)
+    return min(size, div_ceil(fifth, market.terms.lot) * market.terms.lot)
+
+
+def band_price(market: Sliced, side: int) -> int:
     """The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark."""
     band, tick = market.terms.liquidation_band_ppm, market.terms.tick
     if side == BUY:

@@ -1,11 +1,21 @@
 """Cross margin with size tiers: equity, requirements, and what a voluntary act may leave behind."""
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from msgspec import Struct
 
 from penstock.protocol.quantities import PPM, div_ceil
-from penstock.protocol.terms import MarketTerms
+from penstock.protocol.terms import Tier
 from penstock.spec.positions import Holding, funding_owed
 from penstock.spec.state import Account, Market, Position, State
+
+
+class Listed(Protocol):
+    """Whatever knows markets by their number: the state, or the leaves a witness opens."""
+
+    @property
+    def markets(self) -> Mapping[int, Market]: ...
 
 
 class Risk(Struct, frozen=True):
@@ -16,10 +26,10 @@ class Risk(Struct, frozen=True):
     maintenance: int
 
 
-def requirement(terms: MarketTerms, notional: int, *, initial: bool) -> int:
+def requirement(tiers: tuple[Tier, ...], notional: int, *, initial: bool) -> int:
     """Tiered requirement: each tier's fraction on the notional inside it, summed, rounded up once."""
     total, below = 0, 0
-    for tier in terms.tiers:
+    for tier in tiers:
         inside = min(notional, tier.notional) - below
         if inside <= 0:
             break
@@ -33,15 +43,15 @@ def unrealised(position: Position, market: Market) -> int:
     return position.size * market.mark_price - position.entry
 
 
-def assess(state: State, holding: Holding | Account) -> Risk:
+def assess(listed: Listed, holding: Holding | Account) -> Risk:
     """Equity = cash + Σ(size × mark − entry) − unsettled funding, and the requirements of the positions."""
     equity, initial, maintenance = holding.cash, 0, 0
     for market_id, position in holding.positions.items():
-        market = state.markets[market_id]
+        market = listed.markets[market_id]
         equity += unrealised(position, market) - funding_owed(position, market.funding_index)
         notional = abs(position.size) * market.mark_price
-        initial += requirement(market.terms, notional, initial=True)
-        maintenance += requirement(market.terms, notional, initial=False)
+        initial += requirement(market.terms.tiers, notional, initial=True)
+        maintenance += requirement(market.terms.tiers, notional, initial=False)
     return Risk(equity, initial, maintenance)
 
 
@@ -54,7 +64,7 @@ def initial_with_orders(state: State, holding: Holding | Account, lots: dict[int
         size = position.size if position else 0
         bid, ask = lots.get(market_id, (0, 0))
         worst = max(abs(size + bid), abs(size - ask))
-        total += requirement(market.terms, worst * market.mark_price, initial=True)
+        total += requirement(market.terms.tiers, worst * market.mark_price, initial=True)
     return total
 
 

@@ -71,6 +71,13 @@ class Tree:
             index >>= 2
         return siblings
 
+    def node(self, level: int, index: int) -> bytes:
+        """The hash of a node, leaves at level 0. Raises ValueError outside the tree."""
+        self._check(index << 2 * level)
+        if self._dirty:
+            self._rehash()
+        return self._levels[level].get(index, EMPTY[level])
+
     def copy(self) -> "Tree":
         """An independent tree with the same leaves."""
         twin = Tree(self.depth)

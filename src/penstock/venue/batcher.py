@@ -9,10 +9,11 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from penstock.protocol.batch import Batch
 from penstock.protocol.ledger import LIST_DEPTH, Entry, sequenced_hash, step_hash
 from penstock.protocol.signing import signatures_of
 from penstock.protocol.words import keccak
-from penstock.settlement.batches import Batch, batch_count, batch_hash, commit, is_final, last_sequence, root_at
+from penstock.settlement.batches import batch_count, commit, is_final, last_sequence, root_at
 from penstock.settlement.chain import ChainError, Receipt
 from penstock.settlement.deployment import Deployment
 from penstock.settlement.exits import Claim
@@ -217,7 +218,9 @@ class Batcher:
                 self._root = self._tree.advance(entry)
                 self._count_deposit(entry)
                 leaves.append(step_hash(entry.hash(), self._root))
-        sequenced = [sequenced_hash(s.sequence, s.time, s.record_hash, signatures_of(s.envelope)) for s in steps]
+        sequenced = [
+            sequenced_hash(s.sequence, s.time, s.record_hash, keccak(signatures_of(s.envelope))) for s in steps
+        ]
         self._last_number += 1
         batch = Batch(
             self._last_number, previous, self._root, mark.engine_root, list_root(leaves, LIST_DEPTH),
@@ -271,7 +274,7 @@ class Batcher:
     def _find_receipt(self, batch: Batch) -> Receipt:
         """The receipt of a batch that is on chain already; gas unknown, 0. Raises ChainError if it is another batch."""
         settlement = self._deployment.settlement
-        if settlement.call("batch_hash_at", batch.number) != batch_hash(batch):
+        if settlement.call("batch_hash_at", batch.number) != batch.hash():
             raise ChainError(
                 f"batch {batch.number} on chain is not the one cut here: restart the node to go on from it"
             )

@@ -1,0 +1,106 @@
+"""Bringing a committed trade entry before the referee: its witness, from published batches and the leaves before it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.batch import Batch
+from penstock.protocol.commands import CODECS, Bundle
+from penstock.protocol.ledger import LIST_DEPTH, Domains, sequenced_hash, step_hash
+from penstock.protocol.signing import signatures_of, split_envelope
+from penstock.protocol.words import keccak
+from penstock.spec.merkle import Tree
+from penstock.spec.multiproof import open_leaves
+from penstock.spec.referee.entry import TradeEntry, read_entry
+
+_WINDOW: Final = 1_152
+_BUNDLE_TYPE: Final = CODECS[Bundle].typehash
+
+
+class Sequenced(Struct, frozen=True):
+    """One command of a published batch."""
+
+    sequence: int
+    time: int
+    envelope: bytes
+
+
+class BatchContents:
+    """A published batch: its commands, its entries and the root after each, with both lists as trees."""
+
+    def __init__(
+        self, batch: Batch, commands: Sequence[Sequenced], entries: Sequence[bytes], post_roots: Sequence[bytes]
+    ) -> None:
+        self.batch, self.commands = batch, commands
+        self.entries, self.post_roots = entries, post_roots
+        self._steps, self._sequence = Tree(LIST_DEPTH), Tree(LIST_DEPTH)
+        for index, (entry, root) in enumerate(zip(entries, post_roots, strict=True)):
+            self._steps.set(index, step_hash(keccak(Domains.LEDGER_ENTRY + entry), root))
+        for index, command in enumerate(commands):
+            record = split_envelope(command.envelope)[0]
+            signatures = keccak(signatures_of(command.envelope))
+            self._sequence.set(index, sequenced_hash(command.sequence, command.time, keccak(record), signatures))
+
+    def roots(self) -> tuple[bytes, bytes]:
+        """ledger_root and sequence_root of these contents."""
+        return self._steps.root(), self._sequence.root()
+
+    def open_step(self, index: int) -> bytes:
+        """The step and the one before it, as the witness begins."""
+        parts = [index.to_bytes(4, "big"), _piece(self.entries[index], 1), self.post_roots[index]]
+        if index:
+            parts += [_piece(self.entries[index - 1], 1), self.post_roots[index - 1]]
+        return b"".join([*parts, open_leaves(self._steps, [index - 1, index] if index else [index])])
+
+    def open_command(self, sequence: int, member: int, *, order: bool) -> bytes:
+        """The command sequenced there, its signatures, and the bundle's member at that place."""
+        command = self.commands[sequence - self.batch.first_sequence]
+        record, members = split_envelope(command.envelope)
+        signatures = signatures_of(command.envelope)
+        if len(signatures) > _WINDOW:
+            signed = b"\xff\xff" + keccak(signatures)
+        else:
+            signed = _piece(signatures, 2)
+        parts = [command.time.to_bytes(8, "big"), signed, _piece(record, 2)]
+        if order and record[:32] == _BUNDLE_TYPE and member < len(members):
+            parts += [_piece(members[member], 2), _bundle_path([keccak(m) for m in members], member)]
+        parts.append(open_leaves(self._sequence, [sequence - self.batch.first_sequence]))
+        return b"".join(parts)
+
+
+def trade_witness(contents: BatchContents, maker_contents: BatchContents, index: int, leaves: bytes) -> bytes:
+    """The witness of a batch's step. `leaves` is `SettlementTree.open_trade` before it; empty when none is needed.
+
+    `maker_contents` is the batch in which the maker's order was sequenced, often the same.
+    """
+    parts = [contents.open_step(index)]
+    entry = read_entry(contents.entries[index])
+    if entry is not None:
+        if contents.batch.first_sequence <= entry.sequence <= contents.batch.last_sequence:
+            parts.append(contents.open_command(entry.sequence, entry.member, order=not entry.liquidation))
+        if _holds(maker_contents.batch, entry):
+            parts.append(maker_contents.open_command(entry.maker_sequence, entry.maker_member, order=True))
+    witness = b"".join([*parts, leaves])
+    # The contract reads in windows: what follows the last piece must be that long.
+    return witness + bytes(_WINDOW)
+
+
+def _holds(batch: Batch, entry: TradeEntry) -> bool:
+    return batch.first_sequence <= entry.maker_sequence <= batch.last_sequence
+
+
+def _piece(piece: bytes, width: int) -> bytes:
+    return len(piece).to_bytes(width, "big") + piece
+
+
+def _bundle_path(hashes: list[bytes], index: int) -> bytes:
+    """depth u8 · the siblings of a bundle's member, from the leaf up."""
+    level = [keccak(Domains.BUNDLE_LEAF + h) for h in hashes]
+    siblings = []
+    while len(level) > 1:
+        level += [bytes(32)] * (len(level) & 1)
+        siblings.append(level[index ^ 1])
+        level = [keccak(Domains.BUNDLE_NODE + level[i] + level[i + 1]) for i in range(0, len(level), 2)]
+        index >>= 1
+    return bytes([len(siblings)]) + b"".join(siblings)
