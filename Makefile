@@ -34,5 +34,6 @@ screenshots: setup ## pictures of the page into ./screenshots (wants chromium)
 bench: ## not built yet
 	@echo "make bench: not built yet; the benchmarks come with the native core" >&2; exit 1
 
-sim: ## not built yet
-	@echo "make sim: not built yet; the fault simulator comes with the native core" >&2; exit 1
+sim: setup ## streams of commands through spec and core, compared; SEED= SEEDS= COMMANDS= ENVELOPES= JOBS=
+	@exec .venv/bin/penstock sim $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") \
+		$(if $(COMMANDS),--commands "$(COMMANDS)") $(if $(ENVELOPES),--envelopes "$(ENVELOPES)") $(if $(JOBS),--jobs "$(JOBS)")

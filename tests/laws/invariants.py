@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from laws.streams import Step
 from penstock.protocol.commands import BUY, SELL, PlaceOrder, SlotCommand
 from penstock.protocol.events import (
     NO_SLOT,
@@ -17,6 +16,7 @@ from penstock.protocol.events import (
 from penstock.protocol.ledger import decode_entry
 from penstock.protocol.quantities import FUNDING_SCALE
 from penstock.protocol.reasons import Reason
+from penstock.simulation.streams import Step
 from penstock.spec.digest import engine_root
 from penstock.spec.evolve import evolve
 from penstock.spec.margin import assess, grew_or_flipped, initial_with_orders, is_legal

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
-from laws.streams import SUBACCOUNTS, Stream, genesis
 from penstock.protocol.commands import BUY, SELL, Bundle, CreditDeposit
 from penstock.protocol.events import Traded
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.signing import Member
+from penstock.simulation.cast import SUBACCOUNTS
+from penstock.simulation.profiles import NORMAL
+from penstock.simulation.streams import Stream
 from penstock.spec.margin import assess
 from penstock.spec.state import State
 from penstock.spec.transition import apply
@@ -103,8 +105,8 @@ def relabel_event(event, people, places):
 
 
 def relabelled_genesis(places):
-    listed = tuple(replace(t, market=places.get(t.market, t.market)) for t in genesis().markets)
-    return replace(genesis(), markets=listed)
+    listed = tuple(replace(t, market=places.get(t.market, t.market)) for t in NORMAL.genesis().markets)
+    return replace(NORMAL.genesis(), markets=listed)
 
 
 @pytest.mark.parametrize("seed", [21, 22, 23])
@@ -113,7 +115,7 @@ def test_other_numbers_for_subaccounts_and_markets_change_nothing_else(seed):
     order = [3, 1, 4, 2, 10, 9, 5, 8, 7, 6]
     people = dict(zip(range(1, SUBACCOUNTS + 1), order, strict=True))
     back, places = {new: old for old, new in people.items()}, {0: 1, 1: 0}
-    stream = Stream(seed)
+    stream = Stream(seed, NORMAL)
     opening = [stream.advance() for _ in range(SUBACCOUNTS)]
     twin = State.from_genesis(relabelled_genesis(places))
     for number in range(SUBACCOUNTS):
@@ -137,8 +139,8 @@ def test_other_numbers_for_subaccounts_and_markets_change_nothing_else(seed):
 @pytest.mark.parametrize("seed", [31, 32])
 def test_a_refused_command_could_as_well_never_have_come(seed):
     """Streams without their refused messages reach the same money; only guard nonces differ."""
-    stream = Stream(seed)
-    twin = State.from_genesis(genesis())
+    stream = Stream(seed, NORMAL)
+    twin = State.from_genesis(NORMAL.genesis())
     for _ in range(1_500):
         step = stream.advance()
         names = {type(e).__name__ for e in step.applied.events}

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from laws.invariants import Watch, recount
-from laws.streams import Step
 from penstock.protocol.commands import IMMEDIATE_OR_CANCEL, CancelAll, CancelOrder
 from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
+from penstock.simulation.streams import Step
 from penstock.spec.digest import engine_root
 from world import SESSION_KEY, World, owner_of
 

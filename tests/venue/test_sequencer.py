@@ -31,20 +31,22 @@ class Applied(Struct):
     entries: list
 
 
-class PretendEngine:
-    """Accepts everything, refuses every third sequence, and breaks at one if told to."""
+class PretendEngine(SpecEngine):
+    """Verifies, then accepts everything, refuses every third sequence, and breaks at one if told to."""
 
     name = "pretend"
 
-    def __init__(self, breaks_at=0):
+    def __init__(self, breaks_at=0, together=1):
+        super().__init__(GENESIS)
         self.applied = []
-        self.breaks_at = breaks_at
+        self.breaks_at, self.together = breaks_at, together
 
-    def apply(self, sequence, time, message):
-        if sequence == self.breaks_at:
-            raise ZeroDivisionError("a bug")
-        self.applied.append((sequence, time, message))
-        return Applied([Refused(0, Reason.NONCE_USED)] if sequence % 3 == 0 else [], [])
+    def apply(self, commands):
+        for sequence, time, message in commands:
+            if sequence == self.breaks_at:
+                raise ZeroDivisionError("a bug")
+            self.applied.append((sequence, time, message))
+            yield Applied([Refused(0, Reason.NONCE_USED)] if sequence % 3 == 0 else [], [])
 
     def market(self, _):
         return None
@@ -160,13 +162,15 @@ async def test_a_poke_is_never_taken_for_the_same_message_again(bench):
     assert (first.sequence, second.sequence) == (1, 2)
 
 
-async def test_a_refusal_before_sequencing_is_answered_at_once_and_gets_no_number(bench):
+async def test_a_refusal_before_sequencing_is_answered_soon_and_gets_no_number(bench):
     desk = bench()
     answers = []
     desk.sequencer.submit(b"\xff" + desk.order()[1:], answers.append)
+    await asyncio.sleep(0.01)
     assert answers == [Declined(Reason.DOMAIN_WRONG)]
     deposit = seal(SEPARATOR, CreditDeposit(0, 1, owner(1).address, 5, 1), [])
     desk.sequencer.submit(deposit, answers.append)
+    await asyncio.sleep(0.01)
     assert answers[1:] == [Declined(Reason.COMMAND_NOT_FOR_CLIENTS)]
     assert desk.sequencer.sequence == 0 and desk.sequencer.waiting == 0
 
@@ -300,10 +304,11 @@ async def test_a_restarted_node_has_the_same_engine_root_and_the_same_books(tmp_
 
 async def test_a_node_whose_engine_breaks_exits_with_one_and_refuses_to_start_again(tmp_path):
     class Breaking(SpecEngine):
-        def apply(self, sequence, time, message):
-            if sequence == 6:
-                raise KeyError("a bug")
-            return super().apply(sequence, time, message)
+        def apply(self, commands):
+            for command in commands:
+                if command[0] == 6:
+                    raise KeyError("a bug")
+                yield from super().apply([command])
 
     pen = Pen()
     async with running(tmp_path, engine=Breaking(GENESIS)) as node:

@@ -1,1 +1,123 @@
-//! Placeholder.
+//! The deterministic state machine, native. `src/penstock/spec` says what it means; this says it fast.
+//!
+//! ```text
+//! apply(state, sequence, time, message)
+//!   for each member:           one, or a bundle's 1 to 64
+//!     decide  → events         reads; may refuse
+//!     evolve  ← events         writes; never refuses
+//!     record  → ledger entry   for each event that moves money, keys or prices
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod authority;
+mod drafts;
+mod evolve;
+mod foresight;
+mod ledger;
+mod liquidation;
+mod matching;
+mod moment;
+mod money;
+mod orders;
+mod prices;
+mod sessions;
+mod snapshot;
+mod transition;
+
+use penstock_protocol::quantities::Hash;
+use penstock_protocol::terms::Genesis;
+use penstock_protocol::wire::{Command, Message, Output};
+use penstock_state::State;
+
+use moment::Scratch;
+
+/// A state, and the memory it is decided in.
+pub struct Engine {
+    state: State,
+    scratch: Scratch,
+    batch: Vec<Command>,
+    output: Output,
+}
+
+impl Engine {
+    /// The engine before the first command. Err names a term out of range.
+    pub fn new(genesis: &[u8]) -> Result<Engine, String> {
+        let state = State::new(Genesis::decode(genesis)?);
+        Ok(Engine { state, scratch: Scratch::default(), batch: Vec::new(), output: Output::default() })
+    }
+
+    /// Advance the state by one sequenced command; what it did is appended to `out`.
+    ///
+    /// Total: a refusal is an event. `sequence` counts from 1, stays below 2^58, and `time` (venue µs) never decreases:
+    /// the caller's duty.
+    pub fn apply(&mut self, sequence: u64, time: u64, message: &Message, out: &mut Output) {
+        transition::apply(&mut self.state, &mut self.scratch, sequence, time, message, out);
+    }
+
+    /// Apply every command of a batch and append an applied frame for each to `out`; returns how many there were.
+    ///
+    /// Err when the bytes are not exactly a batch; then nothing was applied.
+    pub fn apply_batch(&mut self, commands: &[u8], out: &mut Vec<u8>) -> Result<usize, String> {
+        let count = self.read(commands)?;
+        let batch = std::mem::take(&mut self.batch);
+        for at in 0..count {
+            foresight::touch(&self.state, &batch[..count], at);
+            let Command { sequence, time, message } = &batch[at];
+            self.output.clear();
+            transition::apply(&mut self.state, &mut self.scratch, *sequence, *time, message, &mut self.output);
+            self.output.frame(out);
+        }
+        self.batch = batch;
+        Ok(count)
+    }
+
+    /// A digest of everything `apply` can read.
+    pub fn engine_root(&self) -> Hash {
+        self.state.engine_root()
+    }
+
+    /// One account packed, or None if it was never credited.
+    pub fn account_view(&self, subaccount: u32) -> Option<Vec<u8>> {
+        self.state.account_view(subaccount)
+    }
+
+    /// One market packed, or None if it is not listed.
+    pub fn market_view(&self, market: u32) -> Option<Vec<u8>> {
+        self.state.market_view(market)
+    }
+
+    /// The listed markets, ascending.
+    pub fn market_ids(&self) -> Vec<u32> {
+        self.state.markets.iter().map(|market| market.terms.market).collect()
+    }
+
+    /// The highest nonce each slot has seen, 0 where none; None for a subaccount that was never credited.
+    pub fn guard_nonces(&self, subaccount: u32, slots: &[u16]) -> Option<Vec<u64>> {
+        let account = self.state.accounts.get(subaccount as usize)?;
+        Some(slots.iter().map(|&slot| self.state.slot(account, slot).guard).collect())
+    }
+
+    /// Every leaf of the settlement tree, as `SettlementTree::from_state` takes them.
+    pub fn snapshot(&self) -> Vec<u8> {
+        snapshot::snapshot(&self.state)
+    }
+
+    /// Everything `apply` can read, for those who build trees beside it.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Decode a batch into the memory at hand.
+    fn read(&mut self, mut commands: &[u8]) -> Result<usize, String> {
+        let mut count = 0;
+        while !commands.is_empty() {
+            if count == self.batch.len() {
+                self.batch.push(Command::default());
+            }
+            self.batch[count].read(&mut commands)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}

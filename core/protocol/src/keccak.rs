@@ -4,9 +4,7 @@
 //! ones live in `keccak_lanes`, where the compiler turns them into vector code.
 
 pub use crate::keccak_lanes::{keccak256_many, keccak256_rows};
-
-/// A hash, 32 bytes.
-pub type Hash = [u8; 32];
+pub use crate::quantities::Hash;
 
 /// Bytes absorbed by one permutation.
 pub(crate) const RATE: usize = 136;
@@ -94,76 +92,79 @@ pub(crate) fn squeeze<const N: usize>(state: &[Lane<N>; 25], lane: usize) -> Has
     hash
 }
 
-#[inline(always)]
-fn xor<const N: usize>(a: Lane<N>, b: Lane<N>) -> Lane<N> {
-    std::array::from_fn(|i| a[i] ^ b[i])
-}
-
-#[inline(always)]
-fn rotate<const N: usize, const BY: u32>(a: Lane<N>) -> Lane<N> {
-    a.map(|word| word.rotate_left(BY))
-}
-
-#[inline(always)]
-fn xor_and_not<const N: usize>(a: Lane<N>, b: Lane<N>, c: Lane<N>) -> Lane<N> {
-    std::array::from_fn(|i| a[i] ^ (!b[i] & c[i]))
-}
-
 /// Keccak-f[1600] on `N` states.
 #[inline(always)]
 pub(crate) fn permute<const N: usize>(state: &mut [Lane<N>; 25]) {
-    for constant in ROUNDS {
-        round(state, constant);
+    for &[one, two] in ROUNDS.as_chunks().0 {
+        // One body for each lane: the loop over lanes is what becomes vector code.
+        for lane in 0..N {
+            round(state, lane, one);
+            round(state, lane, two);
+        }
     }
 }
 
-/// One round: theta, rho and pi row by row, chi, iota.
+/// One round of one state: theta, rho and pi row by row, chi, iota.
 #[inline(always)]
-fn round<const N: usize>(s: &mut [Lane<N>; 25], constant: u64) {
-    let c: [Lane<N>; 5] =
-        std::array::from_fn(|x| xor(xor(xor(s[x], s[x + 5]), xor(s[x + 10], s[x + 15])), s[x + 20]));
-    let d: [Lane<N>; 5] = std::array::from_fn(|x| xor(c[(x + 4) % 5], rotate::<N, 1>(c[(x + 1) % 5])));
-    let rows = [
-        [
-            xor(s[0], d[0]),
-            rotate::<N, 44>(xor(s[6], d[1])),
-            rotate::<N, 43>(xor(s[12], d[2])),
-            rotate::<N, 21>(xor(s[18], d[3])),
-            rotate::<N, 14>(xor(s[24], d[4])),
-        ],
-        [
-            rotate::<N, 28>(xor(s[3], d[3])),
-            rotate::<N, 20>(xor(s[9], d[4])),
-            rotate::<N, 3>(xor(s[10], d[0])),
-            rotate::<N, 45>(xor(s[16], d[1])),
-            rotate::<N, 61>(xor(s[22], d[2])),
-        ],
-        [
-            rotate::<N, 1>(xor(s[1], d[1])),
-            rotate::<N, 6>(xor(s[7], d[2])),
-            rotate::<N, 25>(xor(s[13], d[3])),
-            rotate::<N, 8>(xor(s[19], d[4])),
-            rotate::<N, 18>(xor(s[20], d[0])),
-        ],
-        [
-            rotate::<N, 27>(xor(s[4], d[4])),
-            rotate::<N, 36>(xor(s[5], d[0])),
-            rotate::<N, 10>(xor(s[11], d[1])),
-            rotate::<N, 15>(xor(s[17], d[2])),
-            rotate::<N, 56>(xor(s[23], d[3])),
-        ],
-        [
-            rotate::<N, 62>(xor(s[2], d[2])),
-            rotate::<N, 55>(xor(s[8], d[3])),
-            rotate::<N, 39>(xor(s[14], d[4])),
-            rotate::<N, 41>(xor(s[15], d[0])),
-            rotate::<N, 2>(xor(s[21], d[1])),
-        ],
+fn round<const N: usize>(s: &mut [Lane<N>; 25], i: usize, constant: u64) {
+    let c0 = s[0][i] ^ s[5][i] ^ s[10][i] ^ s[15][i] ^ s[20][i];
+    let c1 = s[1][i] ^ s[6][i] ^ s[11][i] ^ s[16][i] ^ s[21][i];
+    let c2 = s[2][i] ^ s[7][i] ^ s[12][i] ^ s[17][i] ^ s[22][i];
+    let c3 = s[3][i] ^ s[8][i] ^ s[13][i] ^ s[18][i] ^ s[23][i];
+    let c4 = s[4][i] ^ s[9][i] ^ s[14][i] ^ s[19][i] ^ s[24][i];
+    let d0 = c4 ^ c1.rotate_left(1);
+    let d1 = c0 ^ c2.rotate_left(1);
+    let d2 = c1 ^ c3.rotate_left(1);
+    let d3 = c2 ^ c4.rotate_left(1);
+    let d4 = c3 ^ c0.rotate_left(1);
+    let r0 = [
+        s[0][i] ^ d0,
+        (s[6][i] ^ d1).rotate_left(44),
+        (s[12][i] ^ d2).rotate_left(43),
+        (s[18][i] ^ d3).rotate_left(21),
+        (s[24][i] ^ d4).rotate_left(14),
     ];
-    for (y, row) in rows.iter().enumerate() {
-        for x in 0..5 {
-            s[5 * y + x] = xor_and_not(row[x], row[(x + 1) % 5], row[(x + 2) % 5]);
-        }
-    }
-    s[0] = s[0].map(|word| word ^ constant);
+    let r1 = [
+        (s[3][i] ^ d3).rotate_left(28),
+        (s[9][i] ^ d4).rotate_left(20),
+        (s[10][i] ^ d0).rotate_left(3),
+        (s[16][i] ^ d1).rotate_left(45),
+        (s[22][i] ^ d2).rotate_left(61),
+    ];
+    let r2 = [
+        (s[1][i] ^ d1).rotate_left(1),
+        (s[7][i] ^ d2).rotate_left(6),
+        (s[13][i] ^ d3).rotate_left(25),
+        (s[19][i] ^ d4).rotate_left(8),
+        (s[20][i] ^ d0).rotate_left(18),
+    ];
+    let r3 = [
+        (s[4][i] ^ d4).rotate_left(27),
+        (s[5][i] ^ d0).rotate_left(36),
+        (s[11][i] ^ d1).rotate_left(10),
+        (s[17][i] ^ d2).rotate_left(15),
+        (s[23][i] ^ d3).rotate_left(56),
+    ];
+    let r4 = [
+        (s[2][i] ^ d2).rotate_left(62),
+        (s[8][i] ^ d3).rotate_left(55),
+        (s[14][i] ^ d4).rotate_left(39),
+        (s[15][i] ^ d0).rotate_left(41),
+        (s[21][i] ^ d1).rotate_left(2),
+    ];
+    chi(s, i, 0, r0);
+    chi(s, i, 5, r1);
+    chi(s, i, 10, r2);
+    chi(s, i, 15, r3);
+    chi(s, i, 20, r4);
+    s[0][i] ^= constant;
+}
+
+#[inline(always)]
+fn chi<const N: usize>(s: &mut [Lane<N>; 25], i: usize, at: usize, r: [u64; 5]) {
+    s[at][i] = r[0] ^ (!r[1] & r[2]);
+    s[at + 1][i] = r[1] ^ (!r[2] & r[3]);
+    s[at + 2][i] = r[2] ^ (!r[3] & r[4]);
+    s[at + 3][i] = r[3] ^ (!r[4] & r[0]);
+    s[at + 4][i] = r[4] ^ (!r[0] & r[1]);
 }

@@ -17,32 +17,26 @@ pub enum Width {
 impl Width {
     /// The widths this processor can run, narrowest first.
     pub fn available() -> Vec<Width> {
-        #[allow(unused_mut)]
-        let mut widths = vec![Width::One];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") {
-                widths.push(Width::Four);
-            }
-            if is_x86_feature_detected!("avx512f") {
-                widths.push(Width::Eight);
-            }
-        }
-        widths
+        [Width::One, Width::Four, Width::Eight].into_iter().filter(|width| width.runs_here()).collect()
     }
 
     /// The widest that this processor can run.
     pub fn best() -> Width {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                return Width::Eight;
-            }
-            if is_x86_feature_detected!("avx2") {
-                return Width::Four;
-            }
+        [Width::Eight, Width::Four].into_iter().find(|width| width.runs_here()).unwrap_or(Width::One)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn runs_here(self) -> bool {
+        match self {
+            Width::One => true,
+            Width::Four => is_x86_feature_detected!("avx2"),
+            Width::Eight => is_x86_feature_detected!("avx512f"),
         }
-        Width::One
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn runs_here(self) -> bool {
+        self == Width::One
     }
 }
 
@@ -57,7 +51,7 @@ pub fn keccak256_rows(rows: &[u8], length: usize) -> Vec<Hash> {
     keccak256_many(&inputs)
 }
 
-/// As `keccak256_many`, at a width that must be available; for measurements and tests.
+/// As `keccak256_many`, at one width, or plainly where it does not run; for measurements and tests.
 pub fn keccak256_many_at(width: Width, inputs: &[&[u8]]) -> Vec<Hash> {
     let mut hashes = vec![[0; 32]; inputs.len()];
     let same = inputs.windows(2).all(|pair| blocks_of(pair[0]) == blocks_of(pair[1]));
@@ -86,22 +80,25 @@ fn blocks_of(input: &[u8]) -> usize {
 
 /// Hash inputs that all take the same number of blocks.
 fn hash_in_order(width: Width, inputs: &[&[u8]], hashes: &mut [Hash]) {
-    let (mut inputs, mut hashes) = (inputs, hashes);
-    #[cfg(target_arch = "x86_64")]
-    {
-        if width == Width::Eight && is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has avx512f.
-            let done = unsafe { eight_lanes(inputs, hashes) };
-            (inputs, hashes) = (&inputs[done..], &mut hashes[done..]);
-        }
-        if width != Width::One && is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has avx2.
-            let done = unsafe { four_lanes(inputs, hashes) };
-            (inputs, hashes) = (&inputs[done..], &mut hashes[done..]);
-        }
+    let done = if width.runs_here() { hash_wide(width, inputs, hashes) } else { 0 };
+    hash_groups::<1>(&inputs[done..], &mut hashes[done..]);
+}
+
+/// Hash as many as the width is worth, at a width that runs here, and say how many that were.
+#[cfg(target_arch = "x86_64")]
+fn hash_wide(width: Width, inputs: &[&[u8]], hashes: &mut [Hash]) -> usize {
+    match width {
+        Width::One => 0,
+        // SAFETY: the processor has avx2.
+        Width::Four => unsafe { four_lanes(inputs, hashes) },
+        // SAFETY: the processor has avx512f.
+        Width::Eight => unsafe { eight_lanes(inputs, hashes) },
     }
-    let _ = width;
-    hash_groups::<1>(inputs, hashes);
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn hash_wide(_: Width, _: &[&[u8]], _: &mut [Hash]) -> usize {
+    0
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -116,35 +113,37 @@ fn four_lanes(inputs: &[&[u8]], hashes: &mut [Hash]) -> usize {
     hash_groups::<4>(inputs, hashes)
 }
 
-/// Hash whole groups of `N`, and say how many inputs that were.
+/// Hash groups of `N`, a last one of two or more filled up with copies, and say how many inputs that were.
 #[inline(always)]
 fn hash_groups<const N: usize>(inputs: &[&[u8]], hashes: &mut [Hash]) -> usize {
-    let (groups, _) = inputs.as_chunks::<N>();
-    let (found, _) = hashes.as_chunks_mut::<N>();
+    let (groups, rest) = inputs.as_chunks::<N>();
+    let (found, unfound) = hashes.as_chunks_mut::<N>();
     for (group, hashes) in groups.iter().zip(found) {
-        hash_group(group, hashes);
+        *hashes = hash_group(group);
     }
-    groups.len() * N
+    if rest.len() < 2 {
+        return groups.len() * N;
+    }
+    let filled = std::array::from_fn(|lane| rest[lane.min(rest.len() - 1)]);
+    unfound.copy_from_slice(&hash_group::<N>(&filled)[..rest.len()]);
+    inputs.len()
 }
 
 #[inline(always)]
-fn hash_group<const N: usize>(group: &[&[u8]; N], hashes: &mut [Hash; N]) {
+fn hash_group<const N: usize>(group: &[&[u8]; N]) -> [Hash; N] {
     let mut state: [Lane<N>; 25] = [[0; N]; 25];
     let whole: [&[[u8; RATE]]; N] = group.map(|input| input.as_chunks::<RATE>().0);
     for block in 0..whole[0].len() {
         absorb(&mut state, whole.map(|blocks| &blocks[block]));
         permute(&mut state);
     }
-    let last = group.map(|input| {
+    let mut last = [[0; RATE]; N];
+    for (block, input) in last.iter_mut().zip(group) {
         let rest = input.as_chunks::<RATE>().1;
-        let mut block = [0; RATE];
         block[..rest.len()].copy_from_slice(rest);
-        pad(&mut block, rest.len());
-        block
-    });
+        pad(block, rest.len());
+    }
     absorb(&mut state, last.each_ref());
     permute(&mut state);
-    for (lane, hash) in hashes.iter_mut().enumerate() {
-        *hash = squeeze(&state, lane);
-    }
+    std::array::from_fn(|lane| squeeze(&state, lane))
 }

@@ -10,6 +10,7 @@ from penstock.cli.journals import journals
 from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
 from penstock.cli.replays import replays
+from penstock.cli.simulations import run_simulation
 
 app = typer.Typer(
     help="Penstock: a non-custodial derivatives venue. Not audited; not for real money.",
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("demo")(run_demo)
 app.command("up")(run_up)
+app.command("sim")(run_simulation)
 app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")

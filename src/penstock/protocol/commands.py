@@ -193,6 +193,11 @@ def encode_record(record: Record) -> bytes:
     return CODECS[type(record)].encode(record)
 
 
+def type_of(record: bytes) -> type:
+    """The type of an encoded record. Raises KeyError for an unknown one."""
+    return _BY_TYPEHASH[record[:32]].record_type
+
+
 def decode_record(record: bytes) -> Record:
     """The typed record. Raises Refusal for an unknown type, a wrong length or a non-canonical word."""
     codec = _BY_TYPEHASH.get(record[:32])

@@ -112,7 +112,7 @@ class Entry(Struct, frozen=True):
 
     def hash(self) -> bytes:
         """keccak(0x09 ‖ packed)."""
-        return keccak(Domains.LEDGER_ENTRY + self.packed)
+        return entry_hash(self.packed)
 
 
 def decode_entry(packed: bytes) -> dict[str, int | bytes]:
@@ -121,6 +121,11 @@ def decode_entry(packed: bytes) -> dict[str, int | bytes]:
     if form is None:
         raise Refusal(Reason.TYPE_UNKNOWN)
     return form.unpack(packed)
+
+
+def entry_hash(packed: bytes) -> bytes:
+    """The hash of a packed ledger entry."""
+    return keccak(Domains.LEDGER_ENTRY + packed)
 
 
 def step_hash(entry_hash: bytes, settlement_root: bytes) -> bytes:

@@ -77,6 +77,16 @@ class Verified(Struct, frozen=True):
     signers: tuple[bytes, ...]
     members: tuple[Member, ...] = ()
 
+    @property
+    def record_type(self) -> type:
+        """The type of the record."""
+        return type(self.record)
+
+    @property
+    def member_types(self) -> list[type]:
+        """The types of a bundle's members, or of the record itself."""
+        return [type(member.record) for member in self.members] or [type(self.record)]
+
 
 def address_of(key: PublicKey) -> bytes:
     """The 20-byte Ethereum address of a public key."""
@@ -171,8 +181,9 @@ def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Ver
 def check_signature(digest: bytes, signature: bytes) -> bytes:
     """The signer it names, if it is that signer's. Raises Refusal for high s, r, s or v out of range, another's key.
 
-    Valid means that one of the two parities of R recovers the named address, which is what verifying against its
-    key says; v only tells which to try first. So whoever knows the key may verify instead of recovering.
+    Valid means that one of the two parities of R recovers the named address; v only tells which to try first. Where
+    r ≥ p − n that is what verifying against the key says, so whoever knows it may verify instead of recovering. Below
+    that, which happens to nobody by chance, R may have x = r + n: verifying accepts what does not recover.
     """
     signer, r, s = signature[:20], int.from_bytes(signature[20:52], "big"), int.from_bytes(signature[52:84], "big")
     v = signature[84]

@@ -13,6 +13,8 @@ account write  subaccount u24 · head b64 · positions u8 · word b32 each · sl
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from msgspec import Struct
+
 from penstock.protocol import events as say
 from penstock.protocol.commands import decode_record, encode_record
 from penstock.protocol.events import Event
@@ -96,18 +98,33 @@ def encode_message(message: Verified) -> bytes:
     return b"".join(parts)
 
 
+class PackedMessage(Struct, frozen=True):
+    """A message taken apart, its records still encoded; members as (hash, record)."""
+
+    signers: tuple[bytes, ...]
+    record_hash: bytes
+    record: bytes
+    members: tuple[tuple[bytes, bytes], ...]
+
+    @staticmethod
+    def of(packed: bytes) -> "PackedMessage":
+        """Raises ValueError when the bytes are not exactly one message."""
+        reader = _Reader(packed)
+        signers = tuple(reader.take(20) for _ in range(reader.number(1)))
+        record_hash, record = reader.take(32), reader.take(reader.number(2))
+        members = tuple((reader.take(32), reader.take(reader.number(2))) for _ in range(reader.number(1)))
+        reader.finish()
+        return PackedMessage(signers, record_hash, record, members)
+
+    def decode(self) -> Verified:
+        """The typed message. Raises Refusal for a record that is none."""
+        members = tuple(Member(decode_record(record), record_hash) for record_hash, record in self.members)
+        return Verified(decode_record(self.record), self.record_hash, self.signers, members)
+
+
 def decode_message(packed: bytes) -> Verified:
     """The typed message. Raises ValueError when the bytes are not exactly one message."""
-    reader = _Reader(packed)
-    signers = tuple(reader.take(20) for _ in range(reader.number(1)))
-    record_hash = reader.take(32)
-    record = decode_record(reader.take(reader.number(2)))
-    members = []
-    for _ in range(reader.number(1)):
-        member_hash = reader.take(32)
-        members.append(Member(decode_record(reader.take(reader.number(2))), member_hash))
-    reader.finish()
-    return Verified(record, record_hash, signers, tuple(members))
+    return PackedMessage.of(packed).decode()
 
 
 def encode_command(sequence: int, time: int, message: bytes) -> bytes:

@@ -15,7 +15,7 @@ from penstock.protocol.reasons import Reason
 from penstock.simulation.local_chain import DEV_FINALITY, LocalChain
 from penstock.venue.batcher import Batcher, Mark, post_every
 from penstock.venue.clock import Clock, DevClock
-from penstock.venue.engine_port import SpecEngine
+from penstock.venue.engine_port import open_engine
 from penstock.venue.gateway.app import GatewayLimits
 from penstock.venue.keepers import KeeperPace
 from penstock.venue.l1 import DepositWatcher
@@ -48,12 +48,17 @@ class LocalVenue:
         chart_library: Path | None = None,
         keepers: KeeperPace | None = KeeperPace(fees=5.0),  # noqa: B008  frozen
         reopen: bool = False,
+        engine: str = "auto",
     ) -> None:
-        """`reopen` goes on with the journal in `home`; without it the home must be new."""
+        """`engine` is `auto` (native where it is installed), `native` or `spec`.
+
+        `reopen` goes on with the journal in `home`; without it the home must be new.
+        """
         self.local = local
         self.home = home
         self.clock = clock
-        self.batcher = Batcher(local.genesis_state, local.deployment, home / "batches", self._mark, self._durable)
+        self.engine = open_engine(local.genesis, engine)
+        self.batcher = Batcher(self.engine.tree(), local.deployment, home / "batches", self._mark, self._durable)
         self.batcher.chain_time = self._chain_time
         config = NodeConfig(
             home=home,
@@ -66,7 +71,6 @@ class LocalVenue:
             unsafe=UNSAFE,
             settlement=local.deployment.settlement.address,
         )
-        self.engine = SpecEngine(local.genesis)
         self.node = Node(config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe])
         self.watcher = DepositWatcher(local.deployment, self._credit)
         self._posting: list[asyncio.Task[None]] = []

@@ -1,7 +1,5 @@
 """The tree behind `settlement_root`: fed by ledger entries, one post-root each, off the hot path."""
 
-from msgspec import Struct
-
 from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT
 from penstock.protocol.ledger import (
     ACCOUNTS_DEPTH,
@@ -12,6 +10,7 @@ from penstock.protocol.ledger import (
     Domains,
     Entry,
 )
+from penstock.protocol.settlement import AccountProof
 from penstock.protocol.words import keccak
 from penstock.spec.ledger import account_write, global_leaf, market_leaf
 from penstock.spec.merkle import Tree
@@ -21,18 +20,6 @@ from penstock.spec.state import State
 
 FORCED_HEAD = bytes(32)
 """Forced requests are not built yet: their queue is empty."""
-
-
-class AccountProof(Struct, frozen=True):
-    """What opens one account leaf under a settlement root."""
-
-    subaccount: int
-    leaf: bytes
-    siblings: list[bytes]
-    markets_root: bytes
-    globals_hash: bytes
-    deposit_head: bytes
-    forced_head: bytes
 
 
 class SettlementTree:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock.protocol.batch import Batch
-from penstock.protocol.ledger import LIST_DEPTH, Entry, sequenced_hash, step_hash
+from penstock.protocol.ledger import LIST_DEPTH, entry_hash, sequenced_hash, step_hash
 from penstock.protocol.signing import signatures_of
 from penstock.protocol.words import keccak
 from penstock.settlement.batches import batch_count, commit, is_final, last_sequence, root_at
@@ -19,8 +19,7 @@ from penstock.settlement.deployment import Deployment
 from penstock.settlement.exits import Claim
 from penstock.settlement.rpc import RpcError
 from penstock.spec.merkle import list_root
-from penstock.spec.settlement_tree import SettlementTree
-from penstock.spec.state import State
+from penstock.venue.engine_port import Roots, Written
 from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRoot
 from penstock.venue.l1 import pause
 
@@ -41,7 +40,7 @@ class _Step(Struct, frozen=True):
     time: int
     envelope: bytes
     record_hash: bytes
-    entries: tuple[Entry, ...]
+    entries: tuple[Written, ...]
 
 
 class _Prepared(Struct, frozen=True):
@@ -54,15 +53,15 @@ class _Prepared(Struct, frozen=True):
 class Batcher:
     """Cuts, roots, publishes and commits batches.
 
-    `mark` returns the engine's present mark; `durable` waits until a sequence is on disk. The tree stands at
-    the newest cut batch, which is what `claim` proves against. A commit that fails is tried again with the
-    next `post`: the batch is kept, nothing is cut before it is on chain. If the chain turns out to have it (its
-    answer was lost), it counts as posted.
+    `tree` is the engine's at genesis; `mark` returns the engine's present mark; `durable` waits until a sequence is
+    on disk. The tree stands at the newest cut batch, which is what `claim` proves against. A commit that fails is
+    tried again with the next `post`: the batch is kept, nothing is cut before it is on chain. If the chain turns out
+    to have it (its answer was lost), it counts as posted.
     """
 
     def __init__(
         self,
-        genesis_state: State,
+        tree: Roots,
         deployment: Deployment,
         folder: Path,
         mark: Callable[[], Mark],
@@ -73,8 +72,8 @@ class Batcher:
         self.entries = 0
         self.read_block = deployment.block
         self.chain_time: Callable[[], int] | None = None
-        self._tree = SettlementTree(genesis_state)
-        self._root = self._tree.root()
+        self._tree = tree
+        self._root = tree.root()
         self._deployment = deployment
         self._folder = folder
         self._mark = mark
@@ -85,12 +84,14 @@ class Batcher:
         self._last_number = 0
         self._cut_entries = 0
         self._final = 0
-        self._deposits = genesis_state.deposits
-        self._deposit_head = genesis_state.deposit_head
+        self._deposits = 0
+        self._deposit_head = bytes(32)
         self._posting = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
-    def observe(self, sequence: int, time: int, envelope: bytes, record_hash: bytes, entries: Sequence[Entry]) -> None:
+    def observe(
+        self, sequence: int, time: int, envelope: bytes, record_hash: bytes, entries: Sequence[Written]
+    ) -> None:
         """Take note of a durable command, in order."""
         self._pending.append(_Step(sequence, time, envelope, record_hash, tuple(entries)))
         self.entries += len(entries)
@@ -213,11 +214,11 @@ class Batcher:
         path = self._folder / f"{self._last_number + 1:08d}-{keccak(published)[:4].hex()}.batch"
         _write_durably(path, published)
         previous, leaves = self._root, []
-        for step in steps:
-            for entry in step.entries:
-                self._root = self._tree.advance(entry)
-                self._count_deposit(entry)
-                leaves.append(step_hash(entry.hash(), self._root))
+        entries = [entry for step in steps for entry in step.entries]
+        for entry, root in zip(entries, self._tree.advance_all(entries), strict=True):
+            self._root = root
+            self._count_deposit(entry)
+            leaves.append(step_hash(entry_hash(entry.packed), root))
         sequenced = [
             sequenced_hash(s.sequence, s.time, s.record_hash, keccak(signatures_of(s.envelope))) for s in steps
         ]
@@ -240,7 +241,7 @@ class Batcher:
             for batch, event in zip(batches, events, strict=True)
         ]
 
-    def _count_deposit(self, entry: Entry) -> None:
+    def _count_deposit(self, entry: Written) -> None:
         if entry.deposit_head is not None:
             self._deposits += 1
             self._deposit_head = entry.deposit_head
@@ -293,12 +294,9 @@ def _posted(batch: Batch, receipt: Receipt) -> PostedBatch:
     )  # fmt: skip
 
 
-def _advance_all(tree: SettlementTree, steps: list[_Step]) -> bytes:
-    root = tree.root()
-    for step in steps:
-        for entry in step.entries:
-            root = tree.advance(entry)
-    return root
+def _advance_all(tree: Roots, steps: list[_Step]) -> bytes:
+    roots = tree.advance_all([entry for step in steps for entry in step.entries])
+    return roots[-1] if roots else tree.root()
 
 
 def _published(steps: list[_Step]) -> bytes:

@@ -1,17 +1,51 @@
-"""The seam to the state machine. The node knows only `Engine`; the spec stands behind it, or a native core."""
+"""The seam to the state machine. The node knows only `Engine`; the spec stands behind it, or the native core."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
 
+from penstock.engine.native import NativeEngine, available
+from penstock.protocol.commands import Record
 from penstock.protocol.events import Event
 from penstock.protocol.ledger import Entry
-from penstock.protocol.signing import Verified
+from penstock.protocol.reasons import Reason, Refusal
+from penstock.protocol.settlement import AccountProof
+from penstock.protocol.signing import Domain, Member, Verified, verify
 from penstock.protocol.terms import Genesis
 from penstock.protocol.views import AccountView, MarketView
 from penstock.spec.digest import engine_root
 from penstock.spec.queries import account_view, market_view
+from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.spec.transition import apply
+from penstock.venue.envelopes import reopen
+
+ENGINES: Final = ("auto", "native", "spec")
+
+
+class Message(Protocol):
+    """A verified message. Its types are known without decoding its records."""
+
+    @property
+    def signers(self) -> tuple[bytes, ...]: ...
+    @property
+    def record_hash(self) -> bytes: ...
+    @property
+    def record_type(self) -> type: ...
+    @property
+    def member_types(self) -> list[type]: ...
+    @property
+    def record(self) -> Record: ...
+    @property
+    def members(self) -> tuple[Member, ...]: ...
+
+
+class Written(Protocol):
+    """A ledger entry with the leaf versions it leaves, which only the engine's own tree reads."""
+
+    @property
+    def packed(self) -> bytes: ...
+    @property
+    def deposit_head(self) -> bytes | None: ...
 
 
 class Applied(Protocol):
@@ -20,7 +54,29 @@ class Applied(Protocol):
     @property
     def events(self) -> Sequence[Event]: ...
     @property
-    def entries(self) -> Sequence[Entry]: ...
+    def entries(self) -> Sequence[Written]: ...
+
+
+class Roots(Protocol):
+    """The settlement tree at some entry."""
+
+    def advance_all(self, entries: Sequence[Any]) -> list[bytes]:
+        """Write the entries of this tree's engine and return the settlement root after each."""
+
+    def root(self) -> bytes:
+        """The settlement root now."""
+
+    def holds(self, subaccount: int) -> bool:
+        """Whether the subaccount has a leaf."""
+
+    def copy(self) -> "Roots":
+        """An independent tree at the same root."""
+
+    def prove(self, subaccount: int) -> AccountProof:
+        """Open an account leaf. Raises KeyError for a subaccount that was never credited."""
+
+    def open_trade(self, packed: bytes) -> bytes:
+        """What a witness needs of the leaves before this trade entry. Raises ValueError for other bytes."""
 
 
 class Engine(Protocol):
@@ -30,11 +86,24 @@ class Engine(Protocol):
     def name(self) -> str:
         """`spec` or `native`, as `public/status` tells it."""
 
-    def apply(self, sequence: int, time: int, message: Verified) -> Applied:
-        """Advance by one command (`time` in venue µs). Total; an exception is a bug and stops the node."""
+    @property
+    def together(self) -> int:
+        """How many messages are best verified and applied in one go."""
+
+    def verify(self, envelopes: Sequence[bytes], from_node: Sequence[bool]) -> Sequence[Message | Reason]:
+        """For each envelope its message, or why it is refused before sequencing."""
+
+    def reopen(self, envelope: bytes, signers: tuple[bytes, ...]) -> Message:
+        """The message of an envelope that was verified when it was journalled."""
+
+    def apply(self, commands: Sequence[tuple[int, int, Any]]) -> Iterator[Applied]:
+        """Advance by (sequence, time in venue µs, message of this engine) each. Total; an exception is a bug."""
 
     def engine_root(self) -> bytes:
         """Digest of everything `apply` can read."""
+
+    def tree(self) -> Roots:
+        """The settlement tree of the state as it is now."""
 
     def account(self, subaccount: int) -> AccountView | None:
         """The account now, or None if it was never credited."""
@@ -49,21 +118,55 @@ class Engine(Protocol):
         """Every listed market now, by its number."""
 
 
+def open_engine(genesis: Genesis, wanted: str = "auto") -> Engine:
+    """The native core where it is installed (`auto`), or the one that is named.
+
+    Raises ValueError for an unknown name, ImportError when `native` is asked for and not installed.
+    """
+    if wanted not in ENGINES:
+        raise ValueError(f"engine: {wanted!r}, wants one of {', '.join(ENGINES)}")
+    if wanted == "native" and not available():
+        raise ImportError("the native core is not installed here (`make setup` builds it where cargo works)")
+    native = wanted == "native" or (wanted == "auto" and available())
+    return NativeEngine(genesis) if native else SpecEngine(genesis)
+
+
 class SpecEngine:
     """The plain-Python state machine behind the seam."""
 
     name = "spec"
+    together = 1
 
     def __init__(self, genesis: Genesis) -> None:
         self.state = State.from_genesis(genesis)
+        self._separator = Domain(genesis.chain_id, genesis.vault).separator()
 
-    def apply(self, sequence: int, time: int, message: Verified) -> Applied:
+    def verify(self, envelopes: Sequence[bytes], from_node: Sequence[bool]) -> list[Verified | Reason]:
+        """See `Engine.verify`."""
+        return [self._verify(envelope, own) for envelope, own in zip(envelopes, from_node, strict=True)]
+
+    def _verify(self, envelope: bytes, from_node: bool) -> Verified | Reason:
+        try:
+            return verify(self._separator, envelope, from_node=from_node)
+        except Refusal as refusal:
+            return refusal.reason
+
+    def reopen(self, envelope: bytes, signers: tuple[bytes, ...]) -> Verified:
+        """See `Engine.reopen`."""
+        return reopen(envelope, signers)
+
+    def apply(self, commands: Sequence[tuple[int, int, Verified]]) -> Iterator[Applied]:
         """See `Engine.apply`."""
-        return apply(self.state, sequence, time, message)
+        for sequence, time, message in commands:
+            yield apply(self.state, sequence, time, message)
 
     def engine_root(self) -> bytes:
         """See `Engine.engine_root`."""
         return engine_root(self.state)
+
+    def tree(self) -> "SpecTree":
+        """See `Engine.tree`."""
+        return SpecTree(SettlementTree(self.state))
 
     def account(self, subaccount: int) -> AccountView | None:
         """See `Engine.account`."""
@@ -82,3 +185,34 @@ class SpecEngine:
         """See `Engine.markets`."""
         views = (market_view(self.state, market) for market in self.state.markets)
         return [view for view in views if view is not None]
+
+
+class SpecTree:
+    """The plain-Python settlement tree behind the seam."""
+
+    def __init__(self, tree: SettlementTree) -> None:
+        self._tree = tree
+
+    def advance_all(self, entries: Sequence[Entry]) -> list[bytes]:
+        """See `Roots.advance_all`."""
+        return [self._tree.advance(entry) for entry in entries]
+
+    def root(self) -> bytes:
+        """See `Roots.root`."""
+        return self._tree.root()
+
+    def holds(self, subaccount: int) -> bool:
+        """See `Roots.holds`."""
+        return self._tree.holds(subaccount)
+
+    def copy(self) -> "SpecTree":
+        """See `Roots.copy`."""
+        return SpecTree(self._tree.copy())
+
+    def prove(self, subaccount: int) -> AccountProof:
+        """See `Roots.prove`."""
+        return self._tree.prove(subaccount)
+
+    def open_trade(self, packed: bytes) -> bytes:
+        """See `Roots.open_trade`."""
+        return self._tree.open_trade(packed)

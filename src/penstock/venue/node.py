@@ -11,7 +11,7 @@ from msgspec import Struct
 from penstock.protocol.signing import Domain
 from penstock.protocol.terms import Genesis
 from penstock.venue.clock import REPORTED_DRIFT, Clock, DevClock, WallClock
-from penstock.venue.engine_port import Engine, SpecEngine
+from penstock.venue.engine_port import Engine, open_engine
 from penstock.venue.gateway.app import Gateway, GatewayLimits
 from penstock.venue.gateway.batches import Batches, PostedBatch
 from penstock.venue.gateway.public import Methods
@@ -61,7 +61,7 @@ class Node:
     ) -> None:
         self.config = config
         self.clock: Clock = clock or WallClock()
-        self.engine: Engine = engine or SpecEngine(config.genesis)
+        self.engine: Engine = engine or open_engine(config.genesis)
         self.batches = batches
         self.separator = Domain(config.genesis.chain_id, config.genesis.vault).separator()
         self.market_data = MarketData(config.genesis.markets)

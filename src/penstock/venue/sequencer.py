@@ -1,7 +1,7 @@
 """One order for everything. The path of a command:
 
-1. `submit`    the same envelope again? then its recorded outcome; else `verify`: a refusal is answered at once
-2. `_drain`    stamp (sequence, venue time) → journal.append → engine.apply
+1. `submit`    the same envelope again? then its recorded outcome; else into the queue
+2. `_drain`    engine.verify (a refusal is answered) → stamp (sequence, venue time) → journal.append → engine.apply
 3. `_commit`   one write and one fdatasync for all that has gathered meanwhile, in a worker thread
 4. `_release`  replies, then observers (market data, batches, statistics), in sequence
 
@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from time import perf_counter
 from typing import Final
 
@@ -20,14 +21,13 @@ from msgspec import Struct
 
 from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, SweepFees, encode_record
 from penstock.protocol.events import Event
-from penstock.protocol.ledger import Entry
-from penstock.protocol.reasons import Refusal
-from penstock.protocol.signing import Verified, pack_envelope, verify
+from penstock.protocol.reasons import Reason
+from penstock.protocol.signing import pack_envelope
 from penstock.protocol.views import MarketView
 from penstock.protocol.words import keccak
 from penstock.venue.clock import Clock
-from penstock.venue.engine_port import Engine
-from penstock.venue.envelopes import is_signed, reopen
+from penstock.venue.engine_port import Engine, Message, Written
+from penstock.venue.envelopes import is_signed
 from penstock.venue.journal import Journal, JournalError, JournalFull
 from penstock.venue.outcomes import Answer, Declined, Recorded, Reply, Unavailable, outcomes_of
 
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 WAITING_LIMIT: Final = 16_384
 REMEMBERED: Final = 65_536
 DISK_RESERVE: Final = 64 << 20
+MOVING: Final = (PublishPrice, AccrueFunding, SweepFees, Liquidate)
 SLICE: Final = 0.002
 """Seconds of commands in a row before sockets and timers get their turn."""
 REPLAY_GROUP: Final = 256
@@ -49,9 +50,9 @@ class Executed(Struct, frozen=True):
     sequence: int
     time: int
     envelope: bytes
-    message: Verified
+    message: Message
     events: Sequence[Event]
-    entries: Sequence[Entry]
+    entries: Sequence[Written]
     markets: tuple[MarketView, ...]
 
 
@@ -67,10 +68,19 @@ class _Submission(Struct):
 
     key: bytes | None
     envelope: bytes
-    message: Verified
+    from_node: bool
     waiting: list[Reply]
     executed: Executed | None = None
     outcome: Recorded | None = None
+
+
+class _Stamped(Struct):
+    """A verified message with its place in the order."""
+
+    sequence: int
+    time: int
+    message: Message
+    submission: _Submission
 
 
 class Sequencer:
@@ -127,22 +137,26 @@ class Sequencer:
 
         Raises JournalCorrupt, or NodeStopped naming the sequence the engine fails on.
         """
-        group: list[Executed] = []
-        for record in self._journal.read():
-            submission = _Submission(None, record.envelope, reopen(record.envelope, record.signers), [])
+        records = self._journal.read()
+        while group := list(islice(records, REPLAY_GROUP)):
+            stamped = [
+                _Stamped(
+                    r.sequence, r.time, self._engine.reopen(r.envelope, r.signers),
+                    _Submission(None, r.envelope, False, []),
+                )
+                for r in group
+            ]  # fmt: skip
             try:
-                self._execute(submission, record.sequence, record.time)
+                self._execute(stamped)
             except Exception as error:
-                raise NodeStopped(f"replaying sequence {record.sequence} failed: {error!r}") from error
-            assert submission.executed is not None and submission.outcome is not None
-            group.append(submission.executed)
-            if is_signed(record.envelope):
-                self._remember(keccak(record.envelope), submission.outcome)
-            if len(group) == REPLAY_GROUP:
-                self._publish(group)
-                group = []
-        if group:
-            self._publish(group)
+                raise NodeStopped(f"replaying sequence {self.sequence + 1} failed: {error!r}") from error
+            executed = []
+            for submission in (command.submission for command in stamped):
+                assert submission.executed is not None and submission.outcome is not None
+                executed.append(submission.executed)
+                if is_signed(submission.envelope):
+                    self._remember(keccak(submission.envelope), submission.outcome)
+            self._publish(executed)
         self._clock.not_before(self.durable_time)
         return self.sequence
 
@@ -176,7 +190,7 @@ class Sequencer:
         return None
 
     def submit(self, envelope: bytes, reply: Reply, *, from_node: bool = False) -> None:
-        """Take one envelope; `reply` is called once: at once if it is refused or unavailable, else when durable.
+        """Take one envelope; `reply` is called once: at once if unavailable, soon if refused, else when durable.
 
         If the node stops meanwhile `reply` is never called: whether the command is in the order is then unknown.
         """
@@ -189,12 +203,7 @@ class Sequencer:
         if reason:
             reply(Unavailable(reason))
             return
-        try:
-            message = verify(self._separator, envelope, from_node=from_node)
-        except Refusal as refusal:
-            reply(Declined(refusal.reason))
-            return
-        submission = _Submission(key, envelope, message, [reply])
+        submission = _Submission(key, envelope, from_node, [reply])
         if key:
             self._remember(key, submission)
         self._unanswered += 1
@@ -247,39 +256,68 @@ class Sequencer:
     def _drain(self) -> None:
         until = perf_counter() + SLICE
         while self._queue and self.failure is None and perf_counter() < until:
-            submission = self._queue.popleft()
-            sequence, message = self.sequence + 1, submission.message
             try:
-                time = self._clock.now()
-                self._journal.append(sequence, time, message.signers, submission.envelope)
-                self._execute(submission, sequence, time)
+                taken = [self._queue.popleft() for _ in range(min(len(self._queue), self._engine.together))]
+                stamped = self._stamp(taken)
+                self._execute(stamped)
+                self._flying += [command.submission for command in stamped]
             except Exception as error:
                 # The command stays in the journal: a fixed release will replay it. Nobody hears of it before.
-                log.critical("sequence %d: the engine failed; the node stops", sequence, exc_info=error)
+                log.critical("sequence %d: the engine failed; the node stops", self.sequence + 1, exc_info=error)
                 self._fail(error)
                 break
-            self._flying.append(submission)
         self._draining = bool(self._queue) and self.failure is None
         if self._draining:
             asyncio.get_running_loop().call_soon(self._drain)
         self._wake.set()
 
-    def _execute(self, submission: _Submission, sequence: int, time: int) -> None:
-        message = submission.message
-        applied = self._engine.apply(sequence, time, message)
-        self.sequence = sequence
-        events = applied.events
-        submission.outcome = Recorded(sequence, time, outcomes_of(events, len(message.members) or 1))
-        submission.executed = Executed(
-            sequence, time, submission.envelope, message, events, applied.entries, self._moved(message.record)
-        )
+    def _stamp(self, taken: list[_Submission]) -> list[_Stamped]:
+        """Verify together; turn down what is refused; give the rest its place in the order, and journal it."""
+        verified = self._engine.verify([s.envelope for s in taken], [s.from_node for s in taken])
+        stamped: list[_Stamped] = []
+        for submission, found in zip(taken, verified, strict=True):
+            if isinstance(found, Reason):
+                self._decline(submission, found)
+                continue
+            sequence, time = self.sequence + len(stamped) + 1, self._clock.now()
+            self._journal.append(sequence, time, found.signers, submission.envelope)
+            stamped.append(_Stamped(sequence, time, found, submission))
+        return stamped
 
-    def _moved(self, record: Record) -> tuple[MarketView, ...]:
-        """The markets whose public figures the record moved, seen now, so that they go public with their command."""
+    def _decline(self, submission: _Submission, reason: Reason) -> None:
+        if submission.key is not None and self._remembered.get(submission.key) is submission:
+            del self._remembered[submission.key]
+        self._unanswered -= 1
+        for reply in submission.waiting:
+            reply(Declined(reason))
+
+    def _execute(self, stamped: list[_Stamped]) -> None:
+        """Run through the engine, stopping behind each command that moves a market's public figures to see them."""
+        first = 0
+        for at, command in enumerate(stamped):
+            if command.message.record_type in MOVING or at == len(stamped) - 1:
+                self._apply(stamped[first : at + 1])
+                first = at + 1
+
+    def _apply(self, stamped: list[_Stamped]) -> None:
+        results = self._engine.apply([(c.sequence, c.time, c.message) for c in stamped])
+        for command, applied in zip(stamped, results, strict=True):
+            submission, message, events = command.submission, command.message, applied.events
+            self.sequence = command.sequence
+            outcomes = outcomes_of(events, len(message.member_types))
+            submission.outcome = Recorded(command.sequence, command.time, outcomes)
+            submission.executed = Executed(
+                command.sequence, command.time, submission.envelope, message, events, applied.entries,
+                self._moved(message) if message.record_type in MOVING else (),
+            )  # fmt: skip
+
+    def _moved(self, message: Message) -> tuple[MarketView, ...]:
+        """The markets whose public figures the command moved, seen now, so that they go public with it."""
+        record = message.record
         if isinstance(record, (PublishPrice, AccrueFunding, SweepFees)):
             view = self._engine.market(record.market)
             return () if view is None else (view,)
-        return tuple(self._engine.markets()) if isinstance(record, Liquidate) else ()
+        return tuple(self._engine.markets())
 
     async def _commit(self) -> None:
         loop = asyncio.get_running_loop()

@@ -22,10 +22,9 @@ class Statistics:
         """Count the next durable commands."""
         self.commands += len(executed)
         for command in executed:
-            message = command.message
-            for record in [member.record for member in message.members] or (message.record,):
-                self.orders += type(record) is PlaceOrder
-                self.cancels += type(record) in (CancelOrder, CancelAll)
+            for record_type in command.message.member_types:
+                self.orders += record_type is PlaceOrder
+                self.cancels += record_type in (CancelOrder, CancelAll)
             for event in command.events:
                 if type(event) is Traded:
                     self.trades += 1

@@ -1,0 +1,202 @@
+//! How many commands a second the core applies: 60 % cancel-replace, 25 % new, 10 % cancel, 5 % crossing, over 10,000
+//! subaccounts with two positions each, from encoded commands to encoded events and written ledger entries.
+//! Signatures, record hashes and settlement roots are not counted.
+//!
+//! `cargo run --release -p penstock-engine --example pace [commands]`
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a bench reads the clock")]
+
+use std::time::Instant;
+
+use penstock_engine::Engine;
+use penstock_protocol::packed::Packer;
+use penstock_protocol::quantities::{ANY_FILL, Address, BUY, IMMEDIATE_OR_CANCEL, NO_DEADLINE, SELL};
+use penstock_protocol::records::{CancelOrder, CreditDeposit, PlaceOrder, PublishPrice, Record};
+use penstock_protocol::wire::{Member, Message};
+
+const ACCOUNTS: u32 = 10_000;
+const MARKS: [u64; 2] = [600_000, 300_000];
+const LOTS: [u64; 2] = [100, 10];
+const BATCH: usize = 512;
+const SLOTS: u64 = 24;
+
+fn main() -> Result<(), String> {
+    let count = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(2_000_000);
+    let mut venue = Venue::open()?;
+    venue.hold_two_positions_each()?;
+    let mut best = 0;
+    let mut out = Vec::new();
+    for round in 1..=5 {
+        let batches = venue.stream(count);
+        let start = Instant::now();
+        let mut bytes = 0;
+        for batch in &batches {
+            out.clear();
+            venue.engine.apply_batch(batch, &mut out)?;
+            bytes += out.len();
+        }
+        let spent = start.elapsed();
+        let pace = (count as u128 * 1_000_000_000 / spent.as_nanos()) as u64;
+        best = best.max(pace);
+        println!("round {round}: {pace} commands/s, {} bytes out a command", bytes / count);
+    }
+    println!("best {best} commands/s; orders resting {:?}", venue.resting());
+    Ok(())
+}
+
+struct Venue {
+    engine: Engine,
+    sequence: u64,
+    dice: u64,
+    /// What each account believes to rest, by slot: market and side.
+    believed: Vec<[Option<(u32, u8)>; SLOTS as usize]>,
+}
+
+const TIME: u64 = 1_700_000_000_000_000;
+
+fn owner(subaccount: u32) -> Address {
+    let mut address = [0x11; 20];
+    address[..4].copy_from_slice(&subaccount.to_be_bytes());
+    address
+}
+
+fn genesis() -> Vec<u8> {
+    let mut bytes = vec![1, 1];
+    bytes.extend_from_slice(&[0xA0; 20]);
+    bytes.extend_from_slice(&2u32.to_be_bytes());
+    for market in 0..2u32 {
+        let mut terms = Packer::<67>::new();
+        terms.u24(market).u8(market as u8).u8(1).u40(1u64).u48(LOTS[market as usize]);
+        terms.u24(0u32).u24(300u32).u24(5_000u32).u24(10_000u32).u96(100_000_000_000i128).u24(10_000u32).u24(10_000u32);
+        terms.u64(1u64 << 47).u64(1_000_000u64).u32(5_000_000u32).u8(2);
+        bytes.extend_from_slice(&terms.finish());
+        for (notional, initial) in [(1_000_000_000_000i128, 20_000u32), ((1 << 95) - 1, 250_000)] {
+            let mut tier = Packer::<18>::new();
+            tier.u96(notional).u24(initial).u24(initial / 2);
+            bytes.extend_from_slice(&tier.finish());
+        }
+    }
+    bytes
+}
+
+impl Venue {
+    fn open() -> Result<Venue, String> {
+        let engine = Engine::new(&genesis())?;
+        let believed = vec![[None; SLOTS as usize]; ACCOUNTS as usize + 1];
+        Ok(Venue { engine, sequence: 0, dice: 0x9E37_79B9_7F4A_7C15, believed })
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 11) % bound
+    }
+
+    fn command(&mut self, record: impl Into<Record>, signers: Vec<Address>, out: &mut Vec<u8>) {
+        self.sequence += 1;
+        let head = Member { record: record.into(), record_hash: [self.sequence as u8; 32] };
+        let mut message = Vec::new();
+        Message { head, signers, members: Vec::new() }.encode(&mut message);
+        out.extend_from_slice(&self.sequence.to_be_bytes());
+        out.extend_from_slice(&(TIME + self.sequence).to_be_bytes());
+        out.extend_from_slice(&(message.len() as u32).to_be_bytes());
+        out.extend_from_slice(&message);
+    }
+
+    fn order(&mut self, subaccount: u32, slot: u16, market: u32, side: u8, price: u64, lots: u64) -> PlaceOrder {
+        PlaceOrder {
+            subaccount,
+            slot,
+            nonce: TIME + self.sequence + 1,
+            deadline: NO_DEADLINE,
+            market,
+            side,
+            price,
+            size: lots * LOTS[market as usize],
+            fill_guard: ANY_FILL,
+            time_in_force: 0,
+            post_only: false,
+            reduce_only: false,
+            max_fee_ppm: 1_000,
+        }
+    }
+
+    fn hold_two_positions_each(&mut self) -> Result<(), String> {
+        let mut commands = Vec::new();
+        for subaccount in 1..=ACCOUNTS {
+            let deposit = u64::from(subaccount) - 1;
+            let (owner, amount) = (owner(subaccount), 1_000_000_000_000);
+            self.command(CreditDeposit { deposit, subaccount, owner, amount, l1_block: 1 }, vec![], &mut commands);
+        }
+        for market in 0..2 {
+            let price = MARKS[market as usize];
+            let (published_at, index_price, mark_price) = (TIME, price, price);
+            self.command(PublishPrice { market, published_at, index_price, mark_price }, vec![[0xA0; 20]], &mut commands);
+            for subaccount in 1..=ACCOUNTS {
+                let side = if subaccount % 2 == 0 { BUY } else { SELL };
+                let order = self.order(subaccount, 16, market, side, price, 5);
+                self.command(order, vec![owner(subaccount)], &mut commands);
+            }
+        }
+        self.engine.apply_batch(&commands, &mut Vec::new())?;
+        Ok(())
+    }
+
+    fn stream(&mut self, count: usize) -> Vec<Vec<u8>> {
+        let mut batches = Vec::new();
+        for first in (0..count).step_by(BATCH) {
+            let mut batch = Vec::new();
+            for _ in first..count.min(first + BATCH) {
+                self.next(&mut batch);
+            }
+            batches.push(batch);
+        }
+        batches
+    }
+
+    /// One command of the mix; a slot is new where nothing is believed to rest, else replaced or cancelled.
+    fn next(&mut self, batch: &mut Vec<u8>) {
+        let subaccount = 1 + self.below(ACCOUNTS.into()) as u32;
+        let kind = self.below(100);
+        let occupied: Vec<u64> = (0..SLOTS).filter(|&s| self.believed[subaccount as usize][s as usize].is_some()).collect();
+        let market = self.below(2) as u32;
+        let (side, mark) = (self.below(2) as u8, MARKS[market as usize]);
+        if kind < 5 {
+            let price = if side == BUY { mark + 50 } else { mark - 50 };
+            let lots = 1 + self.below(4);
+            let mut order = self.order(subaccount, 16 + SLOTS as u16, market, side, price, lots);
+            order.time_in_force = IMMEDIATE_OR_CANCEL;
+            return self.command(order, vec![owner(subaccount)], batch);
+        }
+        if kind < 20 && !occupied.is_empty() {
+            // A quarter more cancels than asked for would empty the books: one in three of these is a new order.
+            let place = occupied[self.below(occupied.len() as u64) as usize];
+            if kind < 15 {
+                self.believed[subaccount as usize][place as usize] = None;
+                let (slot, nonce) = (16 + place as u16, TIME + self.sequence + 1);
+                let cancel = CancelOrder { subaccount, slot, nonce, deadline: NO_DEADLINE };
+                return self.command(cancel, vec![owner(subaccount)], batch);
+            }
+        }
+        let free: Vec<u64> = (0..SLOTS).filter(|place| !occupied.contains(place)).collect();
+        let replace = (kind >= 40 && !occupied.is_empty()) || free.is_empty();
+        let slots = if replace { occupied } else { free };
+        let place = slots[self.below(slots.len() as u64) as usize];
+        let (market, side) = match self.believed[subaccount as usize][place as usize] {
+            Some(resting) if replace => resting,
+            _ => (market, side),
+        };
+        self.believed[subaccount as usize][place as usize] = Some((market, side));
+        let away = 1 + self.below(4) + 4 * u64::from(self.below(1 << 20).trailing_zeros());
+        let price = if side == BUY { MARKS[market as usize] - away } else { MARKS[market as usize] + away };
+        let lots = 1 + self.below(4);
+        let order = self.order(subaccount, 16 + place as u16, market, side, price, lots);
+        self.command(order, vec![owner(subaccount)], batch);
+    }
+
+    fn resting(&self) -> Vec<usize> {
+        self.engine.state().markets.iter().map(|market| market.book.len()).collect()
+    }
+}

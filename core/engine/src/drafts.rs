@@ -1,0 +1,167 @@
+//! Holdings that may be written while deciding. A command trades in one market, so a draft is cash, the position there,
+//! and what all other positions add up to.
+
+use penstock_margin::{Position, Risk};
+use penstock_protocol::wide::Wide;
+use penstock_state::{Account, Market, MarketIndex, State};
+
+/// One account's holding as a walk through a book would leave it.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft {
+    pub cash: i128,
+    pub position: Position,
+    /// Worth and requirements of the positions in other markets, and how many they are.
+    others: Risk,
+    pub others_count: usize,
+}
+
+impl Draft {
+    /// A copy of the account's holding.
+    #[inline]
+    pub fn of(state: &State, account: &Account, market: MarketIndex) -> Draft {
+        let mut draft =
+            Draft { cash: account.cash, position: Position::default(), others: Risk::default(), others_count: 0 };
+        for exposure in account.exposures.held() {
+            let position = exposure.position();
+            if exposure.market == market {
+                draft.position = position;
+                continue;
+            }
+            let held = state.market(exposure.market);
+            draft.others.equity += position.worth(held.leaf.mark_price, held.leaf.funding_index);
+            draft.others.initial += held.schedule.initial(position.notional(held.leaf.mark_price));
+            draft.others_count += 1;
+        }
+        draft
+    }
+
+    /// Equity with the position in `market` at its mark.
+    #[inline]
+    pub fn equity(&self, market: &Market) -> i128 {
+        let own = self.position.worth(market.leaf.mark_price, market.leaf.funding_index);
+        self.cash + self.others.equity + own
+    }
+
+    /// Equity and initial requirement; maintenance is not asked of drafts.
+    #[inline]
+    pub fn risk(&self, market: &Market) -> Risk {
+        let own = market.schedule.initial(self.position.notional(market.leaf.mark_price));
+        Risk { equity: self.equity(market), initial: self.others.initial + own, maintenance: 0 }
+    }
+
+    /// Positions held in all.
+    #[inline]
+    pub fn count(&self) -> usize {
+        self.others_count + usize::from(self.position.size != 0)
+    }
+
+    /// How many size units an order of `side` could still close.
+    #[inline]
+    pub fn reducible(&self, side: u8) -> u64 {
+        let size = self.position.size;
+        (if side == 0 { -size } else { size }).max(0) as u64
+    }
+
+    /// What the position adds to its market's sums.
+    #[inline]
+    pub fn share(&self) -> Sums {
+        let position = &self.position;
+        if position.size == 0 {
+            return Sums::default();
+        }
+        Sums {
+            fees: 0,
+            entry_total: position.entry,
+            size_funding: position.size_funding(),
+            open_interest: position.size.max(0).into(),
+        }
+    }
+}
+
+/// A market's running sums, or what positions in it add to them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    pub fees: i128,
+    pub entry_total: i128,
+    pub size_funding: Wide,
+    pub open_interest: i128,
+}
+
+impl Sums {
+    /// The market's own.
+    #[inline]
+    pub fn of(market: &Market) -> Sums {
+        let leaf = &market.leaf;
+        Sums {
+            fees: leaf.fees,
+            entry_total: leaf.entry_total,
+            size_funding: leaf.size_funding,
+            open_interest: leaf.open_interest,
+        }
+    }
+
+    #[inline]
+    pub fn add(&mut self, other: &Sums) {
+        self.fees += other.fees;
+        self.entry_total += other.entry_total;
+        self.size_funding = self.size_funding + other.size_funding;
+        self.open_interest += other.open_interest;
+    }
+
+    #[inline]
+    pub fn subtract(&mut self, other: &Sums) {
+        self.fees -= other.fees;
+        self.entry_total -= other.entry_total;
+        self.size_funding = self.size_funding - other.size_funding;
+        self.open_interest -= other.open_interest;
+    }
+}
+
+/// The drafts of one walk. The first is the taker's.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    subaccounts: Vec<u32>,
+    drafts: Vec<Draft>,
+}
+
+impl Drafts {
+    /// Start a walk.
+    #[inline]
+    pub fn begin(&mut self, taker: u32, draft: Draft) {
+        self.subaccounts.clear();
+        self.drafts.clear();
+        self.subaccounts.push(taker);
+        self.drafts.push(draft);
+    }
+
+    #[inline]
+    pub fn taker(&self) -> &Draft {
+        &self.drafts[0]
+    }
+
+    #[inline]
+    pub fn taker_mut(&mut self) -> &mut Draft {
+        &mut self.drafts[0]
+    }
+
+    #[inline]
+    pub fn get(&self, subaccount: u32) -> Option<&Draft> {
+        self.place(subaccount).map(|place| &self.drafts[place])
+    }
+
+    #[inline]
+    pub fn set(&mut self, subaccount: u32, draft: Draft) {
+        match self.place(subaccount) {
+            Some(place) => self.drafts[place] = draft,
+            None => {
+                self.subaccounts.push(subaccount);
+                self.drafts.push(draft);
+            }
+        }
+    }
+
+    #[inline]
+    fn place(&self, subaccount: u32) -> Option<usize> {
+        self.subaccounts.iter().position(|&other| other == subaccount)
+    }
+}

@@ -1,0 +1,153 @@
+//! Deciding the pokes nobody has discretion in: liquidate (first rung) and remove a dead order.
+//!
+//! First rung: cancel the subaccount's orders, then close through the book inside a band around the mark, one slice of
+//! one position a poke. What negative cash a closed account leaves is paid from the fees its market holds, then by the
+//! insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
+
+use std::cmp::Reverse;
+
+use penstock_protocol::events::{AllCancelled, Event, ShortfallCovered};
+use penstock_protocol::quantities::{BUY, BY_OWNER_KEY, CASH_BITS, INSURANCE_FUND, NO_SLOT, PPM, SELL, fits, stamp};
+use penstock_protocol::reasons::{Cause, Reason};
+use penstock_protocol::records::{Liquidate, RemoveDeadOrder};
+use penstock_state::{Account, Market, MarketIndex, State};
+
+use crate::drafts::Draft;
+use crate::matching::{Match, Taker, cancelled, walk};
+use crate::moment::{Moment, Scratch};
+
+/// A position above the slice notional is closed by a fifth at a time.
+const SLICE_PPM: u64 = 200_000;
+
+/// Cancel, then close a slice. Refused unless equity is below maintenance margin on fresh prices.
+pub fn decide_liquidation(
+    state: &State,
+    scratch: &mut Scratch,
+    moment: &mut Moment,
+    command: &Liquidate,
+) -> Result<(), Reason> {
+    let subaccount = command.subaccount;
+    let found = state.accounts.get(subaccount as usize).filter(|_| subaccount != INSURANCE_FUND);
+    let account = found.ok_or(Reason::SubaccountUnknown)?;
+    if !state.all_fresh(account, moment.time) {
+        return Err(Reason::PriceStale);
+    }
+    let risk = state.assess(account);
+    if risk.equity >= risk.maintenance as i128 {
+        return Err(Reason::NotLiquidatable);
+    }
+    if account.exposures.held().next().is_none() {
+        let market = state.market(0);
+        let covered = shortfall(state, moment, subaccount, account.cash, market, market.leaf.fees)?;
+        scratch.events.push(covered);
+        return Ok(());
+    }
+    if account.open_orders != 0 {
+        let all = AllCancelled { subaccount, stamp: stamp(moment.sequence, moment.member) };
+        scratch.events.push(Event::AllCancelled(all));
+    }
+    for index in largest_first(state, account) {
+        let met = scratch.events.len();
+        let result = close(state, scratch, moment, subaccount, account, index)?;
+        let walked = scratch.events.len() > met;
+        let left = scratch.drafts.taker();
+        if left.count() == 0 && left.cash < 0 {
+            let covered = shortfall(state, moment, subaccount, left.cash, state.market(index), result.sums.fees)?;
+            scratch.events.push(covered);
+        }
+        if walked {
+            break;
+        }
+    }
+    if scratch.events.is_empty() { Err(Reason::LiquidityMissing) } else { Ok(()) }
+}
+
+/// Take an order out of the book that a mass cancel, a revocation or an expiry has killed.
+pub fn decide_removal(
+    state: &State,
+    scratch: &mut Scratch,
+    moment: &Moment,
+    command: &RemoveDeadOrder,
+) -> Result<(), Reason> {
+    let account = state.accounts.get(command.subaccount as usize).ok_or(Reason::SubaccountUnknown)?;
+    let found = state.order_in(account, command.slot).map(|(_, order)| order);
+    let order = found.filter(|order| account.is_dead(order, moment.time)).ok_or(Reason::OrderNotDead)?;
+    scratch.events.push(cancelled(state, order, order.size, Cause::Dead));
+    Ok(())
+}
+
+/// The markets held, largest maintenance requirement first, then lowest id.
+fn largest_first(state: &State, account: &Account) -> Vec<MarketIndex> {
+    let mut held: Vec<_> = account.exposures.held().collect();
+    held.sort_by_key(|exposure| {
+        let market = state.market(exposure.market);
+        let notional = exposure.position().notional(market.leaf.mark_price);
+        (Reverse(market.schedule.maintenance(notional)), exposure.market)
+    });
+    held.iter().map(|exposure| exposure.market).collect()
+}
+
+/// Match one slice of the position inside the band, as a taker without an order.
+fn close(
+    state: &State,
+    scratch: &mut Scratch,
+    moment: &mut Moment,
+    subaccount: u32,
+    account: &Account,
+    index: MarketIndex,
+) -> Result<Match, Reason> {
+    let market = state.market(index);
+    let draft = Draft::of(state, account, index);
+    let side = if draft.position.size > 0 { SELL } else { BUY };
+    let mut slice = draft.position.size.unsigned_abs();
+    if draft.position.notional(market.leaf.mark_price) > market.terms.liquidation_slice {
+        let (lot, ppm) = (u128::from(market.terms.lot), u128::from(PPM));
+        let fifth = (u128::from(slice) * u128::from(SLICE_PPM)).div_ceil(ppm);
+        slice = slice.min((fifth.div_ceil(lot) * lot) as u64);
+    }
+    scratch.drafts.begin(subaccount, draft);
+    let taker = Taker {
+        subaccount,
+        market: index,
+        side,
+        price: band_price(market, side),
+        slot: NO_SLOT,
+        nonce: 0,
+        flags: side.into(),
+        reduce_only: true,
+        fee_ppm: market.terms.liquidation_fee_ppm,
+        session: BY_OWNER_KEY,
+        record_hash: [0; 32],
+        liquidation: true,
+    };
+    walk(state, scratch, moment, &taker, slice, None)
+}
+
+/// The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark.
+fn band_price(market: &Market, side: u8) -> u64 {
+    let (mark, tick, band) = (market.leaf.mark_price, market.terms.tick, u64::from(market.terms.liquidation_band_ppm));
+    if side == BUY {
+        return mark * (PPM + band) / (PPM * tick) * tick;
+    }
+    (mark * (PPM - band)).div_ceil(PPM * tick) * tick
+}
+
+/// Pay a closed account's negative cash: from the fees the market holds, then from the fund; book the rest.
+fn shortfall(
+    state: &State,
+    moment: &Moment,
+    subaccount: u32,
+    cash: i128,
+    market: &Market,
+    fees: i128,
+) -> Result<Event, Reason> {
+    let missing = -cash;
+    let from_fees = missing.min(fees.max(0));
+    let covered = (missing - from_fees).min(state.account(INSURANCE_FUND).cash);
+    let booked = missing - from_fees - covered;
+    if !fits(market.leaf.shortfall + booked, CASH_BITS) {
+        return Err(Reason::OutOfRange);
+    }
+    let (sequence, market) = (moment.sequence, market.terms.market);
+    Ok(Event::ShortfallCovered(ShortfallCovered { sequence, subaccount, market, from_fees, covered, booked }))
+}

@@ -1,0 +1,69 @@
+"""The native core: bytes in, bytes out, the GIL released. The byte forms are those of schema/packed.txt."""
+
+from typing import final
+
+@final
+class Engine:
+    """The state machine. A call that raises has left it unusable: stop and replay."""
+
+    def __new__(cls, genesis: bytes) -> Engine:
+        """Begin at genesis (as `Genesis.encode` packs it). Raises ValueError for bytes that are none."""
+
+    def apply(self, commands: bytes) -> bytes:
+        """Execute commands one after the other; the applied frame of each. Raises ValueError for a broken frame."""
+
+    def engine_root(self) -> bytes:
+        """Digest of everything `apply` can read, 32 bytes."""
+
+    def snapshot(self) -> bytes:
+        """Every leaf of the settlement tree now, as `SettlementTree` takes them."""
+
+    def account(self, subaccount: int) -> bytes | None:
+        """The packed account view, or None if it was never credited."""
+
+    def market(self, market: int) -> bytes | None:
+        """The packed market view, or None if it is not listed."""
+
+    def guard_nonces(self, subaccount: int, slots: list[int]) -> list[int] | None:
+        """The guard nonce of each slot, 0 where none was seen; None if the account was never credited."""
+
+@final
+class Verifier:
+    """Checks envelopes on all cores, recovering a key once and verifying against it afterwards."""
+
+    def __new__(cls, separator: bytes, threads: int = 0) -> Verifier:
+        """`separator` is the EIP-712 domain's, 32 bytes; 0 threads: one a core. Raises ValueError."""
+
+    def verify(self, envelopes: list[bytes], from_node: list[bool]) -> list[bytes | int]:
+        """For each envelope its packed message, or the number of the Reason it is refused for."""
+
+    def reopen(self, envelope: bytes, signers: bytes) -> bytes:
+        """The packed message of an envelope verified before; `signers` 20 bytes each. Raises ValueError."""
+
+@final
+class SettlementTree:
+    """The tree behind the settlement root, with one root per ledger entry."""
+
+    def __new__(cls, snapshot: bytes, genesis: bytes) -> SettlementTree:
+        """The tree of a snapshot. Raises ValueError for bytes that are none."""
+
+    def advance(self, written: list[bytes]) -> list[bytes]:
+        """Write entries and return the settlement root after each, computed level by level. Raises ValueError."""
+
+    def root(self) -> bytes:
+        """The settlement root now, 32 bytes."""
+
+    def holds(self, subaccount: int) -> bool:
+        """Whether the subaccount has a leaf."""
+
+    def copy(self) -> SettlementTree:
+        """An independent tree at the same root."""
+
+    def prove(self, subaccount: int) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+        """leaf, 36 siblings, markets root, globals hash, deposit head, forced head. Raises KeyError."""
+
+    def open_trade(self, packed: bytes) -> bytes:
+        """What a witness needs of the leaves before this trade entry. Raises ValueError for other bytes."""
+
+def keccak256(payload: bytes) -> bytes:
+    """Keccak-256 as Ethereum uses it, 32 bytes."""

@@ -1,0 +1,224 @@
+//! The state: accounts, markets, books. Plain mutable records; only the engine's `evolve` writes them.
+
+use penstock_book::{Book, Ticket};
+use penstock_margin::Schedule;
+use penstock_protocol::leaves::{Globals, MarketLeaf, SessionLeaf, SlotLeaf};
+use penstock_protocol::quantities::{Address, BY_OWNER_KEY, Hash, MICRO};
+use penstock_protocol::terms::{Genesis, MarketTerms};
+
+use crate::exposures::{Exposures, MarketIndex};
+use crate::pool::{Handle, Pool};
+use crate::slots::{Directory, Slot, Slots};
+
+/// A resting order. `priority`: the sequence that gave it its place; `accepted`: the stamp of its latest message.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub struct Order {
+    pub record_hash: Hash,
+    pub nonce: u64,
+    pub first_nonce: u64,
+    pub price: u64,
+    pub size: u64,
+    pub filled: u64,
+    pub priority: u64,
+    pub accepted: u64,
+    pub subaccount: u32,
+    pub ticket: Option<Ticket>,
+    pub slot: u16,
+    pub market: MarketIndex,
+    pub side: u8,
+    pub member: u8,
+    pub session: u8,
+    pub post_only: bool,
+    pub reduce_only: bool,
+}
+
+/// Neither revoked nor past its expiry at venue time `time` (µs).
+#[inline]
+pub fn lives(session: &SessionLeaf, time: u64) -> bool {
+    session.revoked_at == 0 && time < session.expiry * MICRO
+}
+
+/// One subaccount: a margin silo with one owner.
+///
+/// What margin reserves for open orders is forgotten at once when `cancelled_before` (a mass cancel's stamp) rises.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub owner: Address,
+    pub open_orders: u32,
+    pub cancelled_before: u64,
+    pub cash: i128,
+    pub withdrawn: i128,
+    pub exposures: Exposures,
+    pub slots: Directory,
+    /// By place among the 64; every key has one place.
+    pub sessions: Vec<SessionLeaf>,
+}
+
+impl Account {
+    /// Nothing but an owner.
+    pub fn new(owner: Address) -> Account {
+        Account {
+            owner,
+            open_orders: 0,
+            cancelled_before: 0,
+            cash: 0,
+            withdrawn: 0,
+            exposures: Exposures::default(),
+            slots: Directory::default(),
+            sessions: Vec::new(),
+        }
+    }
+
+    /// The key's place among the session keys.
+    pub fn session_of(&self, key: &Address) -> Option<u8> {
+        self.sessions.iter().position(|session| session.key == *key).map(|place| place as u8)
+    }
+
+    /// Killed by a mass cancel, or by the revocation, expiry or replacement of the session that placed it.
+    #[inline]
+    pub fn is_dead(&self, order: &Order, time: u64) -> bool {
+        if order.accepted < self.cancelled_before {
+            return true;
+        }
+        if order.session == BY_OWNER_KEY {
+            return false;
+        }
+        let session = &self.sessions[usize::from(order.session)];
+        !lives(session, time) || order.accepted >> 6 < session.from_sequence
+    }
+}
+
+/// A market's prices and running sums, terms and book.
+#[derive(Clone, Debug)]
+pub struct Market {
+    pub leaf: MarketLeaf,
+    pub schedule: Schedule,
+    pub terms: MarketTerms,
+    pub book: Book,
+}
+
+impl Market {
+    /// Whether the market has a price not older than its terms allow.
+    #[inline]
+    pub fn fresh(&self, time: u64) -> bool {
+        self.leaf.mark_price > 0 && time.saturating_sub(self.leaf.priced_at) <= self.terms.stale_after
+    }
+}
+
+/// Everything `apply` can read.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub oracles: Vec<Address>,
+    pub oracle_threshold: u8,
+    pub ruleset: Hash,
+    /// Ascending by id.
+    pub markets: Vec<Market>,
+    /// By subaccount: the Vault numbers them without gaps.
+    pub accounts: Vec<Account>,
+    pub slots: Slots,
+    pub orders: Pool<Order>,
+    pub filled: Pool<FilledSlot>,
+    pub deposits: u64,
+    pub deposit_head: Hash,
+    pub deposited: i128,
+    pub withdrawn: i128,
+}
+
+/// What the slot leaf says of the last order that filled in it.
+#[derive(Clone, Copy, Debug)]
+pub struct FilledSlot(pub SlotLeaf);
+
+impl Default for FilledSlot {
+    fn default() -> Self {
+        let (nonce, filled, price, priority_sequence) = (0, 0, 0, 0);
+        FilledSlot(SlotLeaf { nonce, filled, price, priority_sequence, member: 0, flags: 0, order_hash: [0; 32] })
+    }
+}
+
+impl State {
+    /// The state before the first command: listed markets, and subaccount 0 (the insurance fund), unowned.
+    pub fn new(genesis: Genesis) -> State {
+        let ruleset = genesis.ruleset();
+        let mut markets: Vec<Market> = genesis
+            .markets
+            .into_iter()
+            .map(|terms| Market {
+                leaf: MarketLeaf { parameters: terms.digest, ..MarketLeaf::default() },
+                schedule: Schedule::new(&terms.tiers),
+                book: Book::new(terms.tick),
+                terms,
+            })
+            .collect();
+        markets.sort_by_key(|market| market.terms.market);
+        State {
+            oracles: genesis.oracles,
+            oracle_threshold: genesis.oracle_threshold,
+            ruleset,
+            markets,
+            accounts: vec![Account::new([0; 20])],
+            slots: Slots::default(),
+            orders: Pool::default(),
+            filled: Pool::default(),
+            deposits: 0,
+            deposit_head: [0; 32],
+            deposited: 0,
+            withdrawn: 0,
+        }
+    }
+
+    /// The market of this id.
+    #[inline]
+    pub fn market_index(&self, market: u32) -> Option<MarketIndex> {
+        // Ids mostly count from 0.
+        let guess = market as usize;
+        if self.markets.get(guess).is_some_and(|found| found.terms.market == market) {
+            return Some(guess as MarketIndex);
+        }
+        let found = self.markets.binary_search_by_key(&market, |found| found.terms.market);
+        found.ok().map(|index| index as MarketIndex)
+    }
+
+    #[inline]
+    pub fn market(&self, market: MarketIndex) -> &Market {
+        &self.markets[usize::from(market)]
+    }
+
+    #[inline]
+    pub fn account(&self, subaccount: u32) -> &Account {
+        &self.accounts[subaccount as usize]
+    }
+
+    /// A slot of an account; an unused one, or one beyond 4,095, is empty.
+    #[inline]
+    pub fn slot(&self, account: &Account, slot: u16) -> &Slot {
+        self.slots.get(&account.slots, slot)
+    }
+
+    #[inline]
+    pub fn slot_mut(&mut self, subaccount: u32, slot: u16) -> &mut Slot {
+        self.slots.get_mut(&mut self.accounts[subaccount as usize].slots, slot)
+    }
+
+    /// The order resting in a slot.
+    #[inline]
+    pub fn order_in(&self, account: &Account, slot: u16) -> Option<(Handle, &Order)> {
+        let handle = self.slot(account, slot).order;
+        (handle != 0).then(|| (handle, &self.orders[handle]))
+    }
+
+    /// Deposited and withdrawn in all, and the ruleset.
+    pub fn globals(&self) -> Globals {
+        Globals { deposited: self.deposited, withdrawn: self.withdrawn, spare: 0, ruleset: self.ruleset }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Order;
+
+    #[test]
+    fn an_order_is_two_cache_lines() {
+        assert_eq!(size_of::<Order>(), 128);
+    }
+}
