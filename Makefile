@@ -3,7 +3,7 @@
 
 PYTHON := .venv/bin/python
 DEMO_FLAGS = $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(REPORT),--report "$(REPORT)") $(if $(PACE),--pace "$(PACE)") \
-	$(if $(LEVELS),--levels "$(LEVELS)") $(if $(PORT),--port "$(PORT)")
+	$(if $(LEVELS),--levels "$(LEVELS)") $(if $(PORT),--port "$(PORT)") $(if $(ENGINE),--engine "$(ENGINE)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test bench demo sim screenshots
@@ -25,7 +25,7 @@ test: setup ## everything; ARGS="-k receipts" narrows it
 	@exec $(PYTHON) -m pytest $(ARGS)
 
 # `exec` leaves no shell between make and Python, so Ctrl-C and SIGTERM reach the node itself.
-demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REPORT= PACE= LEVELS= PORT=
+demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REPORT= PACE= LEVELS= PORT= ENGINE=
 	@exec .venv/bin/penstock demo $(DEMO_FLAGS)
 
 screenshots: setup ## pictures of the page into ./screenshots (wants chromium)

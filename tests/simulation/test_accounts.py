@@ -3,7 +3,7 @@
 import pytest
 from eth_account import Account
 
-from penstock.simulation.accounts import MAKER, TAKER, development_accounts
+from penstock.simulation.accounts import MAKER, TAKER, development_accounts, everybody, local_accounts, makers_of
 
 MNEMONIC = "test test test test test test test test test test test junk"
 
@@ -38,3 +38,14 @@ def test_no_two_accounts_share_a_key():
 def test_more_traders_than_keys_are_refused():
     with pytest.raises(ValueError, match="16 traders"):
         development_accounts(makers=6)
+
+
+def test_the_makers_of_a_local_venue_are_enough_for_every_level_and_never_trade_with_themselves():
+    accounts = local_accounts()
+    assert [t.subaccount for t in everybody()] == list(range(1, 30))
+    for name, makers in (("BTC_USDC-PERPETUAL", 14), ("ETH_USDC-PERPETUAL", 10)):
+        assert len(accounts.of(name, MAKER)) == makers_of(name) == makers
+        in_market = [t.owner_key for t in accounts.traders if t.instrument == name]
+        assert len(set(in_market)) == len(in_market)
+    more = [t for t in accounts.traders if t.subaccount > 9]
+    assert [t.owner_key for t in more] == [derived(20 + i) for i in (*range(12), *range(8))]

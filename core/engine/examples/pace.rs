@@ -133,7 +133,11 @@ impl Venue {
         for market in 0..2 {
             let price = MARKS[market as usize];
             let (published_at, index_price, mark_price) = (TIME, price, price);
-            self.command(PublishPrice { market, published_at, index_price, mark_price }, vec![[0xA0; 20]], &mut commands);
+            self.command(
+                PublishPrice { market, published_at, index_price, mark_price },
+                vec![[0xA0; 20]],
+                &mut commands,
+            );
             for subaccount in 1..=ACCOUNTS {
                 let side = if subaccount % 2 == 0 { BUY } else { SELL };
                 let order = self.order(subaccount, 16, market, side, price, 5);
@@ -160,7 +164,8 @@ impl Venue {
     fn next(&mut self, batch: &mut Vec<u8>) {
         let subaccount = 1 + self.below(ACCOUNTS.into()) as u32;
         let kind = self.below(100);
-        let occupied: Vec<u64> = (0..SLOTS).filter(|&s| self.believed[subaccount as usize][s as usize].is_some()).collect();
+        let occupied: Vec<u64> =
+            (0..SLOTS).filter(|&s| self.believed[subaccount as usize][s as usize].is_some()).collect();
         let market = self.below(2) as u32;
         let (side, mark) = (self.below(2) as u8, MARKS[market as usize]);
         if kind < 5 {

@@ -55,8 +55,7 @@ pub fn authenticate(
         return Err(Reason::SlotOutOfRange);
     }
     let by_owner = matches!(signers, [signer] if *signer == account.owner);
-    let session =
-        if by_owner { BY_OWNER_KEY } else { session_of(state, moment, account, command, record, signers)? };
+    let session = if by_owner { BY_OWNER_KEY } else { session_of(state, moment, account, command, record, signers)? };
     if command.nonce <= state.slot(account, command.slot).guard {
         return Err(Reason::NonceUsed);
     }

@@ -127,7 +127,7 @@ fn close(
 fn band_price(market: &Market, side: u8) -> u64 {
     let (mark, tick, band) = (market.leaf.mark_price, market.terms.tick, u64::from(market.terms.liquidation_band_ppm));
     if side == BUY {
-        return mark * (PPM + band) / (PPM * tick) * tick;
+        return (mark * (PPM + band) / (PPM * tick) * tick).min((1 << 40) - 1);
     }
     (mark * (PPM - band)).div_ceil(PPM * tick) * tick
 }

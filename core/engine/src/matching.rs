@@ -61,8 +61,12 @@ pub fn walk(
 ) -> Result<Match, Reason> {
     let market = state.market(taker.market);
     let owner = &state.account(taker.subaccount).owner;
-    let mut result =
-        Match { remaining: size, held: scratch.drafts.taker().position.size, sums: Sums::of(market), ..Match::default() };
+    let mut result = Match {
+        remaining: size,
+        held: scratch.drafts.taker().position.size,
+        sums: Sums::of(market),
+        ..Match::default()
+    };
     let mut next = market.book.best(1 - taker.side);
     while let Some(ticket) = next {
         let (handle, price) = market.book.order(ticket);

@@ -229,12 +229,7 @@ fn taker(place: &Place<'_>) -> Taker {
 }
 
 /// Dead orders standing in a post-only order's way are removed; a live one refuses it.
-fn clear_the_touch(
-    state: &State,
-    scratch: &mut Scratch,
-    moment: &mut Moment,
-    place: &Place<'_>,
-) -> Result<(), Reason> {
+fn clear_the_touch(state: &State, scratch: &mut Scratch, moment: &mut Moment, place: &Place<'_>) -> Result<(), Reason> {
     let (command, book) = (place.command, &place.market.book);
     let mut next = book.best(1 - command.side);
     while let Some(ticket) = next {

@@ -1,13 +1,9 @@
 //! The seam: bytes in, bytes out, the GIL released. `penstock_core.pyi` describes it; nothing else names pyo3.
 
-use std::collections::BTreeMap;
-
 use penstock_engine::Engine as Core;
-use penstock_protocol::keccak;
 use penstock_protocol::quantities::{Address, Hash};
 use penstock_protocol::signing::Verifier as Checker;
-use penstock_protocol::terms::Genesis;
-use penstock_protocol::envelope;
+use penstock_protocol::{envelope, keccak};
 use penstock_state::roots::SettlementTree as Roots;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
@@ -106,19 +102,14 @@ impl Verifier {
 
 /// The tree behind the settlement root.
 #[pyclass]
-struct SettlementTree {
-    roots: Roots,
-    terms: BTreeMap<u32, Vec<u8>>,
-}
+struct SettlementTree(Roots);
 
 #[pymethods]
 impl SettlementTree {
     #[new]
     fn new(snapshot: &[u8], genesis: &[u8]) -> PyResult<SettlementTree> {
         let roots = Roots::from_state(snapshot).map_err(|malformed| wrong(format!("snapshot: {malformed:?}")))?;
-        let genesis = Genesis::decode(genesis).map_err(wrong)?;
-        let terms = genesis.markets.iter().map(|terms| (terms.market, Vec::new())).collect();
-        Ok(SettlementTree { roots, terms })
+        roots.with_terms(genesis).map(SettlementTree).map_err(|malformed| wrong(format!("genesis: {malformed:?}")))
     }
 
     fn advance<'py>(
@@ -128,26 +119,25 @@ impl SettlementTree {
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let entries: Vec<&[u8]> = written.iter().map(|entry| entry.as_bytes()).collect();
         let roots = py
-            .detach(|| self.roots.advance_batch(&entries))
+            .detach(|| self.0.advance_batch(&entries))
             .map_err(|malformed| wrong(format!("written: {malformed:?}")))?;
         Ok(roots.iter().map(|root| PyBytes::new(py, root)).collect())
     }
 
     fn root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.roots.root())
+        PyBytes::new(py, &self.0.root())
     }
 
     fn holds(&self, subaccount: u32) -> bool {
-        self.roots.holds(subaccount)
+        self.0.holds(subaccount)
     }
 
     fn copy(&self) -> SettlementTree {
-        SettlementTree { roots: self.roots.clone(), terms: self.terms.clone() }
+        SettlementTree(self.0.clone())
     }
 
-    #[allow(clippy::type_complexity)]
     fn prove<'py>(&self, py: Python<'py>, subaccount: u32) -> PyResult<[Bound<'py, PyBytes>; 6]> {
-        let Some(proof) = self.roots.proof(subaccount) else {
+        let Some(proof) = self.0.proof(subaccount) else {
             return Err(PyKeyError::new_err(subaccount));
         };
         Ok([
@@ -161,7 +151,7 @@ impl SettlementTree {
     }
 
     fn open_trade<'py>(&self, py: Python<'py>, packed: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-        let opening = packed.to_vec(); let _ = &self.terms;
+        let opening = self.0.open_trade(packed).map_err(|malformed| wrong(format!("trade entry: {malformed:?}")))?;
         Ok(PyBytes::new(py, &opening))
     }
 }

@@ -11,6 +11,7 @@ pub mod roots;
 pub mod slots;
 pub mod state;
 pub mod tree;
+pub mod witness;
 
 pub use exposures::{Exposure, MarketIndex};
 pub use pool::Handle;

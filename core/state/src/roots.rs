@@ -4,6 +4,7 @@
 //! version, so the roots after each entry are not sequential work. Both leave the same tree.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use penstock_protocol::keccak::{Hash, keccak256, keccak256_many, keccak256_rows};
 
@@ -25,7 +26,7 @@ const SETTLEMENT_ROOT: u8 = 0x08;
 const GLOBALS_WRITTEN: u8 = 1;
 const HEAD_WRITTEN: u8 = 2;
 
-/// Bytes that are not written entries, or not a state; nothing was changed.
+/// Bytes that are not written entries, a state, a genesis, or a trade entry that can be opened; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -64,6 +65,8 @@ pub struct SettlementTree {
     globals: [u8; 64],
     globals_hash: Hash,
     deposit_head: Hash,
+    /// Each market's packed terms: see `with_terms`.
+    pub(crate) terms: Arc<BTreeMap<u32, Vec<u8>>>,
 }
 
 impl SettlementTree {
@@ -96,6 +99,7 @@ impl SettlementTree {
             globals,
             globals_hash: keccak256(&[&[GLOBALS], &globals]),
             deposit_head,
+            terms: Arc::default(),
         };
         tree.write_accounts(writes.accounts, &writes.slots, &writes.sessions);
         tree.write_markets(&writes.markets);
@@ -437,10 +441,10 @@ impl<'a> Writes<'a> {
 }
 
 /// What is left of some bytes.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
@@ -452,7 +456,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn number(&mut self, bytes: usize) -> Result<u32, Malformed> {
+    pub(crate) fn number(&mut self, bytes: usize) -> Result<u32, Malformed> {
         Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u32::from(*byte)))
     }
 
@@ -465,7 +469,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from(tree) << (2 * depth) | leaf)
     }
 
-    fn finish(&self) -> Result<(), Malformed> {
+    pub(crate) fn finish(&self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }

@@ -178,6 +178,11 @@ impl Tree {
         Tree(Forest::new(depth))
     }
 
+    /// The forest that has this tree as its first and only one.
+    pub fn forest(&self) -> &Forest {
+        &self.0
+    }
+
     /// Levels from the leaves to the root.
     pub fn depth(&self) -> usize {
         self.0.depth()

@@ -14,15 +14,18 @@ from rich.table import Table
 
 from penstock.cli.output import REMARKS, print_json, print_pairs, refuse
 from penstock.cli.queries import AsJson
-from penstock.cli.replays import Levels, Pace, Recording, read_levels, read_pace
+from penstock.cli.replays import Pace, Recording, read_levels, read_pace
+from penstock.engine.native import available
 from penstock.settlement.chain import ChainError
 from penstock.simulation.demo import Demo, DemoOptions, problems
 from penstock.simulation.up import Up
+from penstock.venue.engine_port import ENGINES
 from penstock.venue.journal import JournalError
 from penstock.venue.sequencer import NodeStopped
 
 Port = Annotated[int, typer.Option(help="Port of the gateway and the page; 0 takes a free one.", min=0, max=65535)]
 Home = Annotated[Path | None, typer.Option(help="Folder for the journal and batches; default: a temporary one.")]
+Engine = Annotated[str, typer.Option(help="native (Rust), spec (Python), or auto: native where it is installed.")]
 WARNING = "[bold yellow]Not audited; not for real money.[/] Development keys, development chain, short windows."
 
 
@@ -32,16 +35,21 @@ def run_demo(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
     pace: Pace = "1",
-    levels: Levels = "20",
+    levels: Annotated[
+        str | None, typer.Option(help="Book levels a side to mirror, or 'all'; default: all on native, 20 on spec.")
+    ] = None,
+    engine: Engine = "auto",
     port: Port = 8420,
     home: Home = None,
     recording: Recording = None,
     as_json: AsJson = False,
 ) -> None:
     """A whole venue on a recorded market: chain, node, makers and takers, page; everybody out at the end."""
+    hand = read_engine(engine)
     options = DemoOptions(
-        seconds=seconds, pace=read_pace(pace), levels=read_levels(levels), port=port, home=home, recording=recording
-    )
+        seconds=seconds, pace=read_pace(pace), levels=read_levels(levels or ("all" if hand == "native" else "20")),
+        engine=hand, port=port, home=home, recording=recording,
+    )  # fmt: skip
     if report and (report.is_dir() or not report.parent.is_dir()):
         raise typer.BadParameter(f"report {str(report)!r}: a file in a folder that exists")
     REMARKS.print(WARNING, soft_wrap=True)
@@ -58,14 +66,25 @@ def run_demo(
         raise refuse("demo: " + "; ".join(wrong))
 
 
-def run_up(port: Port = 8420, home: Home = None) -> None:
+def run_up(port: Port = 8420, home: Home = None, engine: Engine = "auto") -> None:
     """The same venue without the replay: development accounts funded, waiting for orders, until Ctrl-C."""
     REMARKS.print(WARNING, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING)
     try:
-        asyncio.run(_up(port, home))
+        asyncio.run(_up(port, home, read_engine(engine)))
     except (ChainError, JournalError, NodeStopped, OSError, TimeoutError) as error:
         raise refuse(f"up: {_plain(error, port)}") from error
+
+
+def read_engine(text: str) -> str:
+    """'native' or 'spec', whichever `text` comes to here. Raises typer.BadParameter."""
+    if text not in ENGINES:
+        raise typer.BadParameter(f"engine {text!r}: one of {', '.join(ENGINES)}")
+    if text == "native" and not available():
+        raise typer.BadParameter("engine 'native': not installed here (make setup builds it where cargo works)")
+    if text == "auto" and not available():
+        REMARKS.print("engine: the native core is not installed, the spec runs", soft_wrap=True)
+    return "native" if text == "native" or (text == "auto" and available()) else "spec"
 
 
 def _plain(error: Exception, port: int) -> str:
@@ -80,8 +99,8 @@ async def _demo(options: DemoOptions) -> dict[str, Any]:
     return await demo.run(_show_table)
 
 
-async def _up(port: int, home: Path | None) -> None:
-    up = Up(port, home, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
+async def _up(port: int, home: Path | None, engine: str) -> None:
+    up = Up(port, home, engine, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
     _on_signals(up.stop)
     await up.run()
 

@@ -4,9 +4,12 @@ Everybody knows these keys ("test test test test test test test test test test t
 m/44'/60'/0'/0/i). They exist so that demos and tests need no setup. Never send them anything of value.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.protocol.signing import Signer
 
@@ -49,11 +52,27 @@ _SESSION_KEYS: Final = (
     "f1a9dd9e1f43e6832b9950520b8fe73203d14f171cb5b07dceb0d3090878045f",
     "2130940937fb474f9a6ac3ea114536c5d693ae1f918bec1e33e98de810db312e",
 )
+_MORE_OWNER_KEYS: Final = (
+    "eaa861a9a01391ed3d587d8a5a84ca56ee277629a8b02c22093a419bf240e65d",  # DEVELOPMENT KEYS ONLY: 20 to 31
+    "c511b2aa70776d4ff1d376e8537903dae36896132c90b91d52c1dfbae267cd8b",
+    "224b7eb7449992aac96d631d9677f7bf5888245eef6d6eeda31e62d2f29a83e4",
+    "4624e0802698b9769f5bdb260a3777fbd4941ad2901f5966b854f953497eec1b",
+    "375ad145df13ed97f8ca8e27bb21ebf2a3819e9e0a06509a812db377e533def7",
+    "18743e59419b01d1d846d97ea070b5a3368a3e7f6f0242cf497e1baac6972427",
+    "e383b226df7c8282489889170b0f68f66af6459261f4833a781acd0804fafe7a",
+    "f3a6b71b94f5cd909fb2dbb287da47badaa6d8bcdc45d595e2884835d8749001",
+    "4e249d317253b9641e477aba8dd5d8f1f7cf5250a5acadd1229693e262720a19",
+    "233c86e887ac435d7f7dc64979d7758d69320906a0d340d2b6518b0fd20aa998",
+    "85a74ca11529e215137ccffd9c95b2c72c5fb0295c973eb21032e823329b3d2d",
+    "ac8698a440d33b866b6ffe8775621ce1a4e6ebd04ab7980deb97b3d997fc64fb",
+)
 _DEPLOYER, _OPERATOR, _FIRST_ORACLE, _FIRST_TRADER = 0, 1, 2, 5
 MAKER: Final = "maker"
 TAKER: Final = "taker"
 GUEST: Final = "guest"
 _GUEST_PLACE: Final = 8
+MORE_MAKERS: Final = MappingProxyType({"BTC_USDC-PERPETUAL": 12, "ETH_USDC-PERPETUAL": 8})
+"""The recorded books reach 5,170 levels a side; an account may have 1,024 open orders."""
 
 
 class Trader(Struct, frozen=True):
@@ -93,11 +112,13 @@ def development_accounts(
     makers: int = 2,
     takers: int = 2,
     first_subaccount: int = 1,
+    more_makers: Mapping[str, int] = MappingProxyType({}),
 ) -> Accounts:
     """Deployer 0, operator 1, oracles 2 to 4, then traders from 5 on: per market its makers, then its takers.
 
     Subaccounts are numbered from `first_subaccount` in that order: make their deposits in the order of
-    `.traders`. Raises ValueError when there are more than 15 traders.
+    `.traders`. `more_makers` a market come behind the guest, with owners of their own (20 to 31, the same in every
+    market) and the session key of the market's first maker. Raises ValueError when there are more than 15 traders.
     """
     parts = [(name, role) for name in instruments for role in [MAKER] * makers + [TAKER] * takers]
     if len(parts) > len(_SESSION_KEYS):
@@ -107,7 +128,26 @@ def development_accounts(
         Trader(role, name, first_subaccount + i, owners[_FIRST_TRADER + i], bytes.fromhex(_SESSION_KEYS[i]))
         for i, (name, role) in enumerate(parts)
     )
+    subaccount = first_subaccount + max(len(parts), _GUEST_PLACE) + 1
+    for name in instruments:
+        first = next(t for t in traders if (t.role, t.instrument) == (MAKER, name))
+        count = more_makers.get(name, 0)
+        traders += tuple(
+            replace(first, subaccount=subaccount + i, owner_key=bytes.fromhex(_MORE_OWNER_KEYS[i]))
+            for i in range(count)
+        )
+        subaccount += count
     return Accounts(owners[_DEPLOYER], owners[_OPERATOR], tuple(owners[_FIRST_ORACLE:_FIRST_TRADER]), traders)
+
+
+def local_accounts(instruments: tuple[str, ...] = tuple(MORE_MAKERS)) -> Accounts:
+    """The accounts that a local venue funds and a replay plays: enough makers to show every recorded level."""
+    return development_accounts(instruments, more_makers=MORE_MAKERS)
+
+
+def makers_of(instrument: str) -> int:
+    """How many makers a local venue has in a market."""
+    return len(local_accounts((instrument,)).of(instrument, MAKER))
 
 
 def guest() -> Trader:
@@ -117,5 +157,5 @@ def guest() -> Trader:
 
 
 def everybody() -> list[Trader]:
-    """All traders a local venue funds, by subaccount: the default eight, then the guest."""
-    return [*development_accounts().traders, guest()]
+    """All traders a local venue funds, by subaccount: eight, the guest, then the makers' further subaccounts."""
+    return sorted([*local_accounts().traders, guest()], key=lambda trader: trader.subaccount)

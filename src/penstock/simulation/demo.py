@@ -16,7 +16,7 @@ from penstock.protocol.commands import SweepFees
 from penstock.protocol.signing import Signer
 from penstock.settlement.batches import batch_count, root_at
 from penstock.settlement.contracts import repository
-from penstock.simulation.accounts import development_accounts, everybody
+from penstock.simulation.accounts import everybody, local_accounts
 from penstock.simulation.exit_drill import Conservation, Exits, claim_all, conserve
 from penstock.simulation.local_chain import LocalChain, fund, open_local_chain
 from penstock.simulation.local_venue import LocalVenue, dev_clock
@@ -30,11 +30,15 @@ Watch = Callable[["Demo"], Coroutine[Any, Any, None]]
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
-    """What to run. `seconds` of recorded time (None: until `stop`); `recording` None is the shipped sample."""
+    """What to run. `seconds` of recorded time (None: until `stop`); `recording` None is the shipped sample.
+
+    `levels` a side to mirror (None: every one); `engine` is `auto`, `native` or `spec`.
+    """
 
     seconds: float | None = None
     pace: float | Literal["max"] = 1.0
-    levels: int | None = 20
+    levels: int | None = None
+    engine: str = "auto"
     port: int = 8420
     home: Path | None = None
     recording: Path | None = None
@@ -49,7 +53,7 @@ class Demo:
         self.venue: LocalVenue | None = None
         self.stop = asyncio.Event()
         self._say = say
-        self._accounts = development_accounts()
+        self._accounts = local_accounts()
         self._replay: asyncio.subprocess.Process | None = None
 
     async def run(self, watch: Watch) -> dict[str, Any]:
@@ -73,8 +77,9 @@ class Demo:
         await asyncio.to_thread(fund, local, self._accounts, owners)
         pace = None if self.options.pace == "max" else self.options.pace
         self.venue = LocalVenue(
-            local, home, dev_clock(pace), port=self.options.port, console=console_folder(), chart_library=charts()
-        )
+            local, home, dev_clock(pace), port=self.options.port, console=console_folder(), chart_library=charts(),
+            engine=self.options.engine,
+        )  # fmt: skip
         await self.venue.start()
         await self.venue.credited(len(owners))
         self._say(f"vault 0x{local.deployment.vault.address.hex()}: {len(owners)} subaccounts funded and credited")
@@ -156,7 +161,7 @@ class Demo:
         statistics = venue.node.statistics.shown()
         await venue.stop()
         self._say("replaying the journal from nothing")
-        recovered = await asyncio.to_thread(replay_journal, home, local.genesis)
+        recovered = await asyncio.to_thread(replay_journal, home, local.genesis, engine=self.options.engine)
         return build_report(
             self.options, venue, statistics, replayed, exits, conservation, engine_root, on_chain, recovered
         )
@@ -191,6 +196,7 @@ def build_report(
         "seconds": options.seconds,
         "pace": options.pace,
         "levels": options.levels or "all",
+        "book_levels": replayed["book_levels"],
         "commands": statistics["commands"],
         "orders": statistics["orders"],
         "cancels": statistics["cancels"],

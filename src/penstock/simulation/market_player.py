@@ -10,7 +10,7 @@ from msgspec import Struct
 from penstock.participants.client import Answer, GatewayClient
 from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, IMMEDIATE_OR_CANCEL, SELL, CancelOrder, PlaceOrder, Record
-from penstock.simulation.mirror import Batch, Change, Mirror, Put
+from penstock.simulation.mirror import BAND, Batch, Change, Mirror, Put
 from penstock.simulation.recorded_book import RecordedBook
 from penstock.simulation.recording import Depth, Quote, Snapshot, Trade
 from penstock.simulation.replay_statistics import AcknowledgedBook, ReplayStatistics, VenueBook
@@ -51,7 +51,7 @@ class MarketPlayer:
         self._statistics = statistics
         self._levels = levels
         self._max_in_flight = max_in_flight
-        self._mirror = Mirror([maker.slots for maker in makers], listing.tick)
+        self._mirror = Mirror([maker.slots for maker in makers], listing.tick, band=BAND)
         self._acknowledged = AcknowledgedBook()
         self._venue = VenueBook(listing.price_unit)
         self._positions = [0] * len(takers)
@@ -81,6 +81,9 @@ class MarketPlayer:
         self.dirty = False
         target = self.recorded.target(self._levels)
         batches = self._mirror.update(target)
+        counts = self._statistics
+        counts.levels = max(counts.levels, len(target.bids), len(target.asks))
+        counts.levels_left_out = max(counts.levels_left_out, self._mirror.left_out)
         self._statistics.updates += bool(batches)
         for number, batch in enumerate(batches, 1):
             await self._send(batch, target.mid() if number == len(batches) else None)

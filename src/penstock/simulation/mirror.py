@@ -10,6 +10,9 @@ from penstock.protocol.commands import BUY, SELL
 from penstock.protocol.quantities import MAX_BUNDLE, MAX_OPEN_ORDERS
 from penstock.simulation.recorded_book import Target
 
+BAND: Final = 64
+"""Ticks of a maker's band in a replay."""
+
 
 class Put(Struct, frozen=True, gc=False):
     """Rest `size` at `price` from this slot: a new order, or a replacement of the slot's present one."""
@@ -53,16 +56,17 @@ class _Side:
 class Mirror:
     """Keeps the makers' resting orders equal to the last target.
 
-    `slots` holds one range per maker; a level belongs to maker (price / tick) % makers. A maker shows at most
+    `slots` holds one range per maker; bands of `band` ticks belong to the makers in turn, so that what changes near
+    the touch is few makers' and few bundles. A maker shows at most
     `max_orders` / 2 levels a side, the best ones; `left_out` counts what the last target had beyond that.
     """
 
-    def __init__(self, slots: Sequence[Slots], tick: int = 1, max_orders: int = MAX_OPEN_ORDERS) -> None:
+    def __init__(self, slots: Sequence[Slots], tick: int = 1, max_orders: int = MAX_OPEN_ORDERS, band: int = 1) -> None:
         if not slots:
             raise ValueError("a mirror wants at least one maker")
         self.left_out = 0
         self._slots: Final = list(slots)
-        self._tick = tick
+        self._tick, self._band = tick, band
         self._max_levels = max_orders // 2
         self._sides = {BUY: _Side(BUY), SELL: _Side(SELL)}
         self._doubted: list[list[int]] = [[] for _ in slots]
@@ -152,7 +156,7 @@ class Mirror:
             self._doubted[maker].append(slot)
 
     def _maker_of(self, price: int) -> int:
-        return (price // self._tick) % len(self._slots)
+        return price // (self._tick * self._band) % len(self._slots)
 
     def _vacate(self, side: _Side, price: int) -> None:
         del side.sizes[price]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from penstock.participants.client import GatewayClient
-from penstock.simulation.accounts import development_accounts, guest
+from penstock.simulation.accounts import guest, local_accounts
 from penstock.simulation.recording import Recording, load_recording
 from penstock.simulation.replay import Replay, ReplayOptions
 from penstock.simulation.tape import reachable_share
@@ -31,7 +31,7 @@ async def run_replay(
     report({"phase": "loading"})
     recording = await asyncio.to_thread(load_recording, folder)
     async with await GatewayClient.connect(url) as client:
-        accounts = development_accounts(tuple(recording.events))
+        accounts = local_accounts(tuple(recording.events))
         replay = Replay(client, recording, accounts, options, guests=[guest()])
         report({"phase": "preparing"})
         await replay.prepare()

@@ -11,6 +11,7 @@ from penstock.simulation.mirror import Change, Put
 class ReplayStatistics:
     """Counts since the replay began; floats live only here.
 
+    `levels` is the most one side of a book had, `levels_left_out` the most that no maker could show.
     `played_us` is recorded time played, all loops together.
 
     Notionals are in 1e-6 USD at the printed prices. Mid errors are basis points of the recorded mid: `mirrored`
@@ -28,6 +29,8 @@ class ReplayStatistics:
         self.loops = 0
         self.played_us = 0
         self.prices = 0
+        self.levels = 0
+        self.levels_left_out = 0
         self.refused: Counter[str] = Counter()
         self.mirrored_errors: list[float] = []
         self.venue_errors: list[float] = []
@@ -56,6 +59,7 @@ class ReplayStatistics:
             "conflated": self.conflated,
             "records": self.records,
             "prices": self.prices,
+            "book_levels": {"most": self.levels, "left_out": self.levels_left_out},
             "loops": self.loops,
             "played_seconds": self.played_us / 1e6,
         }

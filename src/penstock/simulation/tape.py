@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from penstock.participants.slots import Slots
 from penstock.protocol.commands import BUY, SELL
-from penstock.simulation.mirror import Batch, Mirror, Pull
+from penstock.simulation.accounts import makers_of
+from penstock.simulation.mirror import BAND, Batch, Mirror, Pull
 from penstock.simulation.recorded_book import RecordedBook
 from penstock.simulation.recording import IndexPrice, Recording, Trade, load_recording
 
@@ -94,7 +95,7 @@ class _MarketTape:
     def __init__(self, levels: int | None, makers: int, conflate: bool) -> None:
         self.share = MarketShare()
         self.recorded = RecordedBook()
-        self.mirror = Mirror([Slots() for _ in range(makers)])
+        self.mirror = Mirror([Slots() for _ in range(makers)], band=BAND)
         self.book = NaiveBook()
         self._levels = levels
         self._conflate = conflate
@@ -132,20 +133,21 @@ def reachable_share(
     markets: tuple[str, ...] | None = None,
     seconds: float | None = None,
     *,
-    makers: int = 2,
+    makers: int | None = None,
     conflate: bool = True,
 ) -> dict[str, MarketShare]:
     """Play makers' mirror and takers' tape against a naive book; instrument -> share, and "all" for the sum.
 
     Every recorded trade is an immediate-or-cancel order at its printed price. Counted after the moment all
     markets have their REST snapshot, for `seconds` of exchange time (None: to the end). `markets` are
-    instrument names (None: all). `conflate` leaves out book states that no trade sees; the shares are the same.
-    Raises RecordingError when a market has no snapshot, ValueError if the mirror ever crosses itself.
+    instrument names (None: all), `makers` a market (None: as many as a local venue funds). `conflate` leaves out
+    book states that no trade sees; the shares are the same. Raises RecordingError when a market has no snapshot,
+    ValueError if the mirror ever crosses itself.
     """
     names = tuple(recording.events) if markets is None else markets
     start = recording.starts_at()
     until = None if seconds is None else start + int(seconds * 1_000_000)
-    tapes = {name: _MarketTape(levels, makers, conflate) for name in names}
+    tapes = {name: _MarketTape(levels, makers or makers_of(name), conflate) for name in names}
     for name, event in recording.merged(until):
         if name in tapes:
             tapes[name].play(event, event.time_us > start)

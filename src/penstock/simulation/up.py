@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.simulation.accounts import development_accounts, everybody
+from penstock.simulation.accounts import everybody, local_accounts
 from penstock.simulation.demo import charts, console_folder
 from penstock.simulation.local_chain import fund, open_local_chain
 from penstock.simulation.local_venue import LocalVenue, dev_clock
@@ -16,20 +16,22 @@ from penstock.simulation.local_venue import LocalVenue, dev_clock
 class Up:
     """Chain, contracts, funded development accounts and a node, until `stop` is set."""
 
-    def __init__(self, port: int, home: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(self, port: int, home: Path | None, engine: str, say: Callable[[str], None]) -> None:
         self.stop = asyncio.Event()
         self._port = port
         self._home = home
+        self._engine = engine
         self._say = say
 
     async def run(self) -> None:
         """Come up, wait, go down. Raises what stopped the node, if it stopped by itself."""
         home = self._home or Path(tempfile.mkdtemp(prefix="penstock-up-"))
-        accounts = development_accounts()
+        accounts = local_accounts()
         local = await asyncio.to_thread(open_local_chain, accounts, int(time.time()))
         venue = LocalVenue(
-            local, home, dev_clock(1.0), port=self._port, console=console_folder(), chart_library=charts()
-        )
+            local, home, dev_clock(1.0), port=self._port, console=console_folder(), chart_library=charts(),
+            engine=self._engine,
+        )  # fmt: skip
         try:
             self._say(local.chain.describe())
             owners = [trader.owner().address for trader in everybody()]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from penstock.protocol.commands import BUY, SELL, Liquidate, RemoveDeadOrder
 from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT, AllCancelled, Event, ShortfallCovered
-from penstock.protocol.quantities import CASH_BITS, PPM, div_ceil, div_floor, fits
+from penstock.protocol.quantities import CASH_BITS, PPM, PRICE_BITS, div_ceil, div_floor, fits
 from penstock.protocol.reasons import Cause, Reason, Refusal
 from penstock.spec.margin import assess, requirement
 from penstock.spec.matching import Match, Moment, Taker, cancelled, match
@@ -114,10 +114,13 @@ def slice_of(market: Sliced, size: int) -> int:
 
 
 def band_price(market: Sliced, side: int) -> int:
-    """The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark."""
+    """The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark.
+
+    No order rests above the highest price, so no band needs to reach higher.
+    """
     band, tick = market.terms.liquidation_band_ppm, market.terms.tick
     if side == BUY:
-        return div_floor(market.mark_price * (PPM + band), PPM * tick) * tick
+        return min((1 << PRICE_BITS) - 1, div_floor(market.mark_price * (PPM + band), PPM * tick) * tick)
     return div_ceil(market.mark_price * (PPM - band), PPM * tick) * tick
 
 
