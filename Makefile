@@ -19,6 +19,8 @@ check: setup ## format, lint, types, layers, tidy: under two minutes
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@if command -v cargo >/dev/null 2>&1; then cargo fmt --check && cargo clippy --quiet --locked --all-targets -- -D warnings; \
+	else echo "check: cargo is missing, the native core is not checked"; fi
 	@exec $(PYTHON) -m pytest tests/tidy
 
 test: setup ## everything; ARGS="-k receipts" narrows it

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ ANVIL = next(iter(sorted(ROOT.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")
 
 MISSING_TOOLS = {
     "needs_browser": None if CHROMIUM else "no chromium",
+    "needs_cargo": None if shutil.which("cargo") else "no cargo",
+    "needs_native": None if find_spec("penstock_core") else "the native core is not built",
     "needs_node": None if ANVIL and shutil.which("node") else "no anvil: node or its packages are missing",
 }
 

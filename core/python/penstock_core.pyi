@@ -2,6 +2,8 @@
 
 from typing import final
 
+__all__ = ["Engine", "SettlementTree", "Verifier", "keccak256"]
+
 @final
 class Engine:
     """The state machine. A call that raises has left it unusable: stop and replay."""

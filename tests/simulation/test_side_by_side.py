@@ -133,6 +133,12 @@ class Lying(SpecHands):
         found = super().settlement_roots(written)
         return [found[0], bytes(32), *found[2:]] if self._lies("settlement root") else found
 
+    def opening(self, packed):
+        return super().opening(packed) + (b"\0" if self._lies("opening") else b"")
+
+    def views(self, subaccount):
+        return super().views(subaccount)[: -1 if self._lies("views") else None]
+
 
 @pytest.mark.parametrize(
     ("about", "at", "what", "sequence"),
@@ -143,6 +149,8 @@ class Lying(SpecHands):
         ("engine root", 2, "engine root", 200),
         ("settlement root", 1, "settlement root after", 2),
         ("verify", 1, "verify(", None),
+        ("opening", 1, "opening of the leaves", None),
+        ("views", 2, "views of subaccount", 200),
     ],
 )
 def test_a_lie_is_found_and_reported_with_the_line_that_replays_it(about, at, what, sequence):

@@ -1,4 +1,4 @@
-//! Hashes a second on one core, by width: `cargo run --release -p penstock-protocol --example keccak_rates`.
+//! Hashes a second on one core, by width: `cargo run --release -p penstock-protocol --example keccak_rates [--json]`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 use std::time::Instant;
@@ -32,5 +32,9 @@ fn main() {
 
 fn report(name: &str, length: usize, started: Instant, sum: u64) {
     let rate = (ROUNDS * INPUTS) as f64 / started.elapsed().as_secs_f64() / 1e6;
-    println!("{name:>6} {length} bytes: {rate:.2} M hashes/s (check {sum})");
+    if std::env::args().any(|argument| argument == "--json") {
+        println!("{{\"width\": \"{name}\", \"length\": {length}, \"rate\": {rate:.3}}}");
+    } else {
+        println!("{name:>6} {length} bytes: {rate:.2} M hashes/s (check {sum})");
+    }
 }

@@ -1,5 +1,5 @@
 //! Signed orders a second, against libsecp256k1 alone on as many threads:
-//! `cargo run --release -p penstock-protocol --example signing_rates`.
+//! `cargo run --release -p penstock-protocol --example signing_rates [--json]`.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 #[path = "../tests/sealed/mod.rs"]
@@ -26,7 +26,9 @@ fn main() {
     let orders: Vec<Vec<u8>> = (0..ORDERS).map(|nonce| signed_order(signer(nonce), 2 + nonce)).collect();
     let bundles: Vec<Vec<u8>> = (0..BUNDLES).map(|nonce| signed_bundle(signer(nonce), 2 + 10 * nonce, 10)).collect();
     let raw: Vec<_> = (0..ORDERS).map(raw_signature).collect();
-    for threads in [1, 2] {
+    let json = std::env::args().any(|argument| argument == "--json");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for threads in [1, cores] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         for _ in 0..3 {
             let plain = rate(ORDERS, || {
@@ -38,6 +40,13 @@ fn main() {
             check(&mut verifier, &known);
             let warm = rate(ORDERS, || check(&mut verifier, &orders));
             let bundled = rate(BUNDLES, || check(&mut verifier, &bundles));
+            if json {
+                println!(
+                    "{{\"threads\": {threads}, \"libsecp256k1\": {plain:.0}, \"orders\": {warm:.0}, \
+                     \"new_signers\": {cold:.0}, \"bundles_of_10\": {bundled:.0}}}"
+                );
+                continue;
+            }
             println!(
                 "{threads} threads: libsecp256k1 {plain:.0}/s, orders {warm:.0}/s ({:.3} of it), \
                  of new signers {cold:.0}/s, bundles of 10 {bundled:.0}/s ({:.3}; {:.0} orders/s)",

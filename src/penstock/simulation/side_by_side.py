@@ -17,10 +17,11 @@ from typing import Any, Final, Protocol
 from msgspec import Struct, field
 
 from penstock.protocol.events import Event, Refused
-from penstock.protocol.ledger import Entry, decode_entry
+from penstock.protocol.ledger import TRADE, Entry, decode_entry
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.signing import Domain, Verified, verify
 from penstock.protocol.terms import Genesis
+from penstock.protocol.views import decode_account_view, decode_market_view
 from penstock.protocol.wire import (
     decode_applied,
     decode_message,
@@ -34,6 +35,7 @@ from penstock.simulation.envelopes import Attempt
 from penstock.simulation.profiles import profile_of
 from penstock.simulation.streams import Step, Stream
 from penstock.spec.digest import engine_root
+from penstock.spec.queries import account_view, market_view
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.spec.transition import apply
@@ -57,6 +59,12 @@ class Hands(Protocol):
 
     def settlement_roots(self, written: list[bytes]) -> list[bytes]:
         """The settlement root after each written entry."""
+
+    def opening(self, packed: bytes) -> bytes:
+        """What a witness needs of the leaves now for this trade entry."""
+
+    def views(self, subaccount: int) -> list[object]:
+        """One account as people see it, and every market."""
 
 
 class SpecHands:
@@ -93,6 +101,14 @@ class SpecHands:
         """As `Hands` says."""
         return [self._tree.advance(decode_written(entry)) for entry in written]
 
+    def opening(self, packed: bytes) -> bytes:
+        """As `Hands` says."""
+        return self._tree.open_trade(packed)
+
+    def views(self, subaccount: int) -> list[object]:
+        """As `Hands` says."""
+        return spec_views(self._state, subaccount)
+
 
 class NativeHands:
     """The native core. Raises ImportError where it is not built."""
@@ -102,6 +118,7 @@ class NativeHands:
         self._verifier = core.Verifier(Domain(genesis.chain_id, genesis.vault).separator(), 1)
         self._engine = core.Engine(genesis.encode())
         self._tree = core.SettlementTree(self._engine.snapshot(), genesis.encode())
+        self._markets = sorted(terms.market for terms in genesis.markets)
 
     def verify(self, envelopes: list[bytes], from_node: list[bool]) -> Sequence[bytes | int]:
         """As `Hands` says."""
@@ -118,6 +135,16 @@ class NativeHands:
     def settlement_roots(self, written: list[bytes]) -> list[bytes]:
         """As `Hands` says."""
         return list(self._tree.advance(written))
+
+    def opening(self, packed: bytes) -> bytes:
+        """As `Hands` says."""
+        return bytes(self._tree.open_trade(packed))
+
+    def views(self, subaccount: int) -> list[object]:
+        """As `Hands` says."""
+        account = self._engine.account(subaccount)
+        markets = [decode_market_view(self._engine.market(market)) for market in self._markets]
+        return [account and decode_account_view(account), *markets]
 
 
 class Task(Struct, frozen=True):
@@ -268,6 +295,11 @@ class _Pair:
         expected, found = engine_root(self._stream.state), self._ask(steps[-1], self._hands.engine_root)
         if found != expected:
             raise _Differs(steps[-1], "engine root", expected.hex(), found.hex())
+        subaccount = steps[-1].sequence // CHUNK % len(self._stream.state.accounts)
+        expected_views = spec_views(self._stream.state, subaccount)
+        views = self._ask(steps[-1], lambda: self._hands.views(subaccount))
+        if views != expected_views:
+            raise _Differs(steps[-1], f"views of subaccount {subaccount}", str(expected_views), str(views))
         self._compare_entries([(step, entry) for step in steps for entry in step.applied.entries])
 
     def _compare_envelopes(self, opened: list[tuple[Step, Attempt]]) -> None:
@@ -303,6 +335,15 @@ class _Pair:
             expected = self._tree.advance(entry)
             if found != expected:
                 raise _Differs(step, f"settlement root after {_shown_entry(entry)}", expected.hex(), found.hex())
+        for step, entry in reversed(written):
+            if entry.packed[0] == TRADE:
+                self._compare_opening(step, entry.packed)
+                return
+
+    def _compare_opening(self, step: Step, packed: bytes) -> None:
+        expected, found = self._tree.open_trade(packed), self._ask(step, lambda: self._hands.opening(packed))
+        if found != expected:
+            raise _Differs(step, "opening of the leaves of its trade", expected.hex(), found.hex())
 
     def _ask(self, step: Step, question: Callable[[], Any]) -> Any:
         """What the other hands answer; that they fail is a difference too, somewhere in the chunk up to `step`."""
@@ -313,6 +354,11 @@ class _Pair:
         except BaseException as error:  # a panic of the core is no Exception
             what = f"raised within the last {CHUNK} commands"
             raise _Differs(step, what, "an answer", f"{type(error).__name__}: {error}") from error
+
+
+def spec_views(state: State, subaccount: int) -> list[object]:
+    """One account and every market as the spec shows them."""
+    return [account_view(state, subaccount), *(market_view(state, market) for market in sorted(state.markets))]
 
 
 def _commands(packed: bytes) -> Iterator[tuple[int, int, bytes]]:

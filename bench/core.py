@@ -1,0 +1,42 @@
+"""The native core where it is built, and the Rust examples that measure what Python cannot."""
+
+import shutil
+import subprocess
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+from bench.cache import ROOT
+
+from penstock.engine.native import available
+
+SECONDS: Final = 600
+_RUN: Final = ("cargo", "run", "--release", "--locked", "--quiet")
+
+
+def native_core() -> ModuleType | None:
+    """`penstock_core`, or None where it is not installed."""
+    if not available():
+        return None
+    import penstock_core
+
+    return penstock_core
+
+
+def has_cargo() -> bool:
+    """Whether the Rust examples can be built and run."""
+    return shutil.which("cargo") is not None
+
+
+def build_examples(examples: dict[str, str]) -> None:
+    """Build examples (name: package), so that running them measures and does not compile."""
+    for name, package in examples.items():
+        command = ["cargo", "build", "--release", "--locked", "--quiet", "-p", package, "--example", name]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS)
+
+
+def run_example(package: str, name: str, *arguments: str) -> list[dict[str, Any]]:
+    """The JSON lines an example prints."""
+    command = [*_RUN, "-p", package, "--example", name, "--", "--json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS, stdout=subprocess.PIPE)
+    return [msgspec.json.decode(line) for line in done.stdout.splitlines()]

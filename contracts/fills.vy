@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+# pragma version 0.4.3
+"""
+@title Arithmetic of one position and of margin
+@license Apache-2.0
+@dev The Python twins are src/penstock/spec/positions.py and margin.py. Nothing here can overflow, whatever was
+     committed: a size has 55 bits, a change 48, a price 40, an entry cost 95, a funding index 79, a rate 24. So a
+     position is worth less than 2^97, its funding less than 2^137 before scaling, a requirement less than 2^119
+     before scaling; 32 of them and the widths an entry may claim (127 bits) multiply to less than 2^240.
+     `//` truncates towards zero: it is only used where that is meant, or where nothing is negative.
+"""
+
+import reading
+
+PPM: constant(int256) = 1_000_000
+FUNDING_BITS: constant(uint256) = 32
+TIER_BYTES: constant(uint256) = 18
+MAX_TIERS: constant(uint256) = 8
+LOW_24: constant(uint256) = 2 ** 24 - 1
+
+struct Position:
+    size: int256
+    entry: int256
+    funding: int256
+
+
+@internal
+@pure
+def _owed(position: Position, funding_index: int256) -> int256:
+    """
+    @notice What the holder pays (negative: receives), rounded against the holder.
+    """
+    # An arithmetic shift rounds down, so the negative of the negative rounds up.
+    return -((position.size * (position.funding - funding_index)) >> FUNDING_BITS)
+
+
+@internal
+@pure
+def _fee(notional: int256, fee_ppm: int256) -> int256:
+    """
+    @notice Fee, rounded up. Neither is negative.
+    """
+    return (notional * fee_ppm + PPM - 1) // PPM
+
+
+@internal
+@pure
+def _ceil(numerator: int256, denominator: int256) -> int256:
+    """
+    @notice Quotient rounded up; the denominator is positive.
+    """
+    if numerator >= 0:
+        return (numerator + denominator - 1) // denominator
+    return -(-numerator // denominator)
+
+
+@internal
+@pure
+def _fill(before: Position, change: int256, price: int256, funding_index: int256) -> (Position, int256, int256):
+    """
+    @notice Settle the position's funding, then add `change` size units at `price`.
+    @return The position after, what cash gains before the fee, and the dust of the funding's rounding.
+    """
+    owed: int256 = self._owed(before, funding_index)
+    dust: int256 = (owed << FUNDING_BITS) - before.size * (funding_index - before.funding)
+    after: Position = before
+    after.funding = funding_index
+    opening: int256 = change
+    gained: int256 = -owed
+    if before.size != 0 and (before.size > 0) != (change > 0):
+        closing: int256 = min(abs(change), abs(before.size))
+        released: int256 = before.entry * closing // abs(before.size)
+        if change < 0:
+            closing = -closing
+        gained -= closing * price + released
+        after.entry -= released
+        after.size += closing
+        opening -= closing
+    after.size += opening
+    after.entry += opening * price
+    return after, gained, dust
+
+
+@internal
+@view
+def _weigh(
+    position: Position, mark: int256, funding_index: int256, tiers_at: uint256, tiers: uint256
+) -> (int256, int256, int256):
+    """
+    @notice What a position adds to equity, to the initial and to the maintenance requirement.
+    """
+    value: int256 = position.size * mark
+    equity: int256 = value - position.entry - self._owed(position, funding_index)
+    notional: int256 = abs(value)
+    initial: int256 = 0
+    maintenance: int256 = 0
+    below: int256 = 0
+    for tier: uint256 in range(tiers, bound=MAX_TIERS):
+        # notional u96 · initial_ppm u24 · maintenance_ppm u24, and what follows.
+        packed: uint256 = reading._word(tiers_at + TIER_BYTES * tier)
+        reach: int256 = convert(packed >> 160, int256)
+        inside: int256 = min(notional, reach) - below
+        if inside <= 0:
+            break
+        initial += inside * convert((packed >> 136) & LOW_24, int256)
+        maintenance += inside * convert((packed >> 112) & LOW_24, int256)
+        below = reach
+    return equity, (initial + PPM - 1) // PPM, (maintenance + PPM - 1) // PPM
+
+
+@internal
+@pure
+def _grew_or_flipped(before: int256, after: int256) -> bool:
+    """
+    @notice Whether a position's signed size moved away from zero, or through it.
+    """
+    return after != 0 and (abs(after) > abs(before) or (before > 0) != (after > 0))
+
+
+@internal
+@pure
+def _is_legal(
+    equity_before: int256, initial_before: int256, equity: int256, initial: int256, grew: bool
+) -> bool:
+    """
+    @notice Well margined, or no position grew or flipped and equity over requirement did not fall.
+    """
+    if equity >= initial:
+        return True
+    if grew or (equity_before < 0 and equity < equity_before):
+        return False
+    return equity * initial_before >= equity_before * initial
+
+
+@internal
+@pure
+def _fits(number: int256, limit: int256) -> bool:
+    """
+    @notice Whether |number| < limit.
+    """
+    return -limit < number and number < limit

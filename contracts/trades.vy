@@ -1,0 +1,500 @@
+# SPDX-License-Identifier: Apache-2.0
+# pragma version 0.4.3
+"""
+@title The trade itself, on the leaves before it: who may, what it costs, what it leaves, and the root after it
+@license Apache-2.0
+@dev The Python twin is src/penstock/spec/referee/trade.py.
+"""
+
+import commands
+import entries
+import fills
+import findings
+import leaves
+import openings
+import reading
+
+uses: openings
+uses: leaves
+uses: commands
+
+ACCOUNTS_DEPTH: constant(uint256) = 12
+MARKETS_DEPTH: constant(uint256) = 8
+NO_MARKET: constant(uint256) = 2 ** 24
+MAX_POSITIONS: constant(uint256) = 32
+SELL: constant(uint256) = 1
+PPM: constant(int256) = 1_000_000
+SLICE_PPM: constant(int256) = 200_000
+CASH_LIMIT: constant(int256) = 2 ** 95
+POSITION_LIMIT: constant(int256) = 2 ** 55
+SIZE_FUNDING_LIMIT: constant(int256) = 2 ** 159
+OPEN_INTEREST_LIMIT: constant(int256) = 2 ** 56
+DUST_LIMIT: constant(int256) = 2 ** 96
+
+# What the commands have shown: venue time, orders, signers. A liquidation has no taking order.
+struct Sides:
+    entry: entries.Entry
+    time: uint256
+    first: bool
+    taking: commands.Order
+    taker_signer: uint256
+    making: commands.Order
+    maker_signer: uint256
+
+# One side, on its way through the markets in ascending order.
+struct Holding:
+    next_at: uint256
+    left: uint256
+    market: uint256
+    place: uint256
+    held: bool
+    fresh: bool
+    before: fills.Position
+    after: fills.Position
+    cash: int256
+    equity: int256
+    initial: int256
+    maintenance: int256
+    equity_after: int256
+    initial_after: int256
+
+struct Trade:
+    market: leaves.Market
+    maker: Holding
+    taker: Holding
+
+
+@internal
+@view
+def _judge(start: uint256, sides: Sides, pre_root: bytes32, post_root: bytes32) -> (uint256, uint8, bytes32):
+    """
+    @notice account leaves of maker and taker · slot and session of each · markets · globals hash, deposit head and
+            forced head · opening of markets · opening of accounts.
+    """
+    maker: leaves.Side = empty(leaves.Side)
+    taker: leaves.Side = empty(leaves.Side)
+    at: uint256 = 0
+    at, maker, taker = self._open_sides(start, sides)
+    trade: Trade = empty(Trade)
+    markets: openings.Leaves = empty(openings.Leaves)
+    traded: uint256 = 0
+    at, trade, markets, traded = self._open_markets(at, sides, maker, taker)
+    finding: uint8 = findings.ACCOUNT_UNKNOWN
+    if maker.present and taker.present:
+        finding = findings.MARKET_UNKNOWN
+        if trade.market.found:
+            finding = self._find(sides, maker, taker, trade)
+    if finding == findings.HONEST:
+        markets.new[traded] = leaves._market_leaf_after(trade.market)
+    rest_at: uint256 = at
+    old_markets: bytes32 = empty(bytes32)
+    new_markets: bytes32 = empty(bytes32)
+    at, old_markets, new_markets = openings._climb(at + 96, MARKETS_DEPTH, markets)
+    old_accounts: bytes32 = empty(bytes32)
+    new_accounts: bytes32 = empty(bytes32)
+    at, old_accounts, new_accounts = openings._climb(
+        at, ACCOUNTS_DEPTH, self._accounts(sides.entry, maker, taker, trade, finding == findings.HONEST)
+    )
+    rest: Bytes[96] = slice(msg.data, rest_at, 96)
+    before: bytes32 = keccak256(concat(0x08, old_accounts, old_markets, rest))
+    assert before == pre_root, "referee: the leaves are not those before the entry"
+    if finding != findings.HONEST:
+        return at, finding, empty(bytes32)
+    root: bytes32 = keccak256(concat(0x08, new_accounts, new_markets, rest))
+    return at, (findings.HONEST if root == post_root else findings.POST_ROOT_WRONG), root
+
+
+@internal
+@view
+def _open_sides(start: uint256, sides: Sides) -> (uint256, leaves.Side, leaves.Side):
+    at: uint256 = 0
+    maker: leaves.Side = empty(leaves.Side)
+    taker: leaves.Side = empty(leaves.Side)
+    at, maker = leaves._open_account(start)
+    at, taker = leaves._open_account(at)
+    entry: entries.Entry = sides.entry
+    if maker.present:
+        leaf: uint256 = self._slot_leaf(
+            sides.making, (entry.maker_priority << 8) | entry.maker_priority_member
+        )
+        at, maker = leaves._open_slot(
+            at,
+            maker,
+            leaves.Fill(
+                slot=entry.maker_slot,
+                size=entry.size,
+                order_size=sides.making.size,
+                leaf=leaf,
+                order_hash=entry.maker_hash,
+            ),
+        )
+        at, maker = leaves._open_session(at, maker, entry.maker_session)
+    if taker.present:
+        taker.slot_fits = True
+        if not entry.liquidation:
+            leaf: uint256 = self._slot_leaf(sides.taking, (entry.sequence << 8) | entry.member)
+            at, taker = leaves._open_slot(
+                at,
+                taker,
+                leaves.Fill(
+                    slot=entry.taker_slot,
+                    size=entry.size,
+                    order_size=sides.taking.size,
+                    leaf=leaf,
+                    order_hash=entry.taker_hash,
+                ),
+            )
+        at, taker = leaves._open_session(at, taker, entry.taker_session)
+    return at, maker, taker
+
+
+@internal
+@pure
+def _slot_leaf(order: commands.Order, priority: uint256) -> uint256:
+    """
+    @notice The first word of the slot leaf that the order leaves, with nothing filled.
+    """
+    flags: uint256 = order.side | (order.time_in_force << 1) | (order.post_only << 2) | (order.reduce_only << 3)
+    return (order.nonce << 192) | (order.price << 104) | (priority << 32) | flags
+
+
+@internal
+@view
+def _open_markets(
+    start: uint256, sides: Sides, maker: leaves.Side, taker: leaves.Side
+) -> (uint256, Trade, openings.Leaves, uint256):
+    """
+    @notice count u8 · per market, ascending: number u24 · present u8 · leaf · terms and tiers. With them both sides'
+            positions, which ascend too, are passed, weighed, and filled where the market is the traded one.
+    """
+    trade: Trade = empty(Trade)
+    trade.maker = self._begin(maker)
+    trade.taker = self._begin(taker)
+    known: openings.Leaves = empty(openings.Leaves)
+    known.count = reading._byte(start)
+    assert known.count <= openings.MAX_LEAVES, "referee: too many markets"
+    at: uint256 = start + 1
+    traded: uint256 = NO_MARKET
+    least: uint256 = 0
+    for place: uint256 in range(known.count, bound=openings.MAX_LEAVES):
+        number: uint256 = reading._word(at) >> 224
+        present: bool = number & 255 != 0
+        number >>= 8
+        assert number >= least, "referee: the markets do not ascend"
+        least = number + 1
+        at += 4
+        known.indices[place] = number
+        if number == sides.entry.market:
+            traded = place
+        if present:
+            market: leaves.Market = empty(leaves.Market)
+            at, market, known.old[place] = leaves._open_market(at, sides.time)
+            known.new[place] = known.old[place]
+            if number == trade.maker.market:
+                trade.maker = self._pass(trade.maker, market, number == sides.entry.market)
+            if number == trade.taker.market:
+                trade.taker = self._pass(trade.taker, market, number == sides.entry.market)
+            if number == sides.entry.market:
+                trade.market = leaves._read_sums(market)
+                trade = self._exchange(sides.entry, trade)
+        if number < sides.entry.market:
+            trade.maker.place = maker.positions - trade.maker.left
+            trade.taker.place = taker.positions - trade.taker.left
+    assert traded != NO_MARKET, "referee: the traded market is missing"
+    passed: bool = trade.maker.left == 0 and trade.taker.left == 0
+    assert passed, "referee: a market that is held is missing, or the positions do not ascend"
+    return at, trade, known, traded
+
+
+@internal
+@view
+def _begin(side: leaves.Side) -> Holding:
+    """
+    @notice Before the first market.
+    """
+    holding: Holding = empty(Holding)
+    holding.fresh = True
+    holding.cash = side.cash
+    holding.equity = side.cash
+    holding.equity_after = side.cash
+    holding.left = side.positions
+    holding.next_at = side.leaf_at + leaves.ACCOUNT_HEAD
+    holding.market = NO_MARKET
+    if holding.left > 0:
+        holding.market = reading._word(holding.next_at) >> 232
+    return holding
+
+
+@internal
+@view
+def _pass(before: Holding, market: leaves.Market, traded: bool) -> Holding:
+    """
+    @notice Weigh the next position, which is in this market, and look for the one behind it.
+    """
+    holding: Holding = before
+    packed: uint256 = reading._word(holding.next_at)
+    position: fills.Position = fills.Position(
+        size=reading._signed((packed >> 176) & leaves.LOW_56, 2 ** 55),
+        entry=reading._signed((packed >> 80) & leaves.LOW_96, 2 ** 95),
+        funding=reading._signed(packed & leaves.LOW_80, 2 ** 79),
+    )
+    assert position.size != 0, "referee: a position is empty"
+    equity: int256 = 0
+    initial: int256 = 0
+    maintenance: int256 = 0
+    equity, initial, maintenance = fills._weigh(
+        position, market.mark, market.funding_index, market.tiers_at, market.tiers
+    )
+    holding.equity += equity
+    holding.initial += initial
+    holding.maintenance += maintenance
+    holding.fresh = holding.fresh and market.fresh
+    if traded:
+        holding.held = True
+        holding.before = position
+    else:
+        holding.equity_after += equity
+        holding.initial_after += initial
+    holding.left -= 1
+    holding.next_at += 32
+    holding.market = NO_MARKET
+    if holding.left > 0:
+        holding.market = reading._word(holding.next_at) >> 232
+    return holding
+
+
+@internal
+@view
+def _exchange(entry: entries.Entry, opened: Trade) -> Trade:
+    """
+    @notice Fill both sides and move the market's sums.
+    """
+    trade: Trade = opened
+    change: int256 = convert(entry.size, int256)
+    if entry.side == SELL:
+        change = -change
+    trade.maker, trade.market = self._fill(trade.maker, trade.market, -change, entry.price, entry.maker_fee)
+    trade.taker, trade.market = self._fill(trade.taker, trade.market, change, entry.price, entry.taker_fee)
+    return trade
+
+
+@internal
+@view
+def _fill(
+    filled: Holding, traded: leaves.Market, change: int256, price: uint256, fee: int256
+) -> (Holding, leaves.Market):
+    holding: Holding = filled
+    market: leaves.Market = traded
+    before: fills.Position = holding.before
+    gained: int256 = 0
+    dust: int256 = 0
+    holding.after, gained, dust = fills._fill(before, change, convert(price, int256), market.funding_index)
+    holding.cash += gained - fee
+    holding.equity_after += gained - fee
+    after: fills.Position = holding.after
+    if after.size != 0:
+        equity: int256 = 0
+        initial: int256 = 0
+        maintenance: int256 = 0
+        equity, initial, maintenance = fills._weigh(
+            after, market.mark, market.funding_index, market.tiers_at, market.tiers
+        )
+        holding.equity_after += equity
+        holding.initial_after += initial
+    market.fees += fee
+    market.dust += dust
+    market.size_funding += after.size * after.funding - before.size * before.funding
+    market.entry_total += after.entry - before.entry
+    market.open_interest += max(0, after.size) - max(0, before.size)
+    return holding, market
+
+
+@internal
+@pure
+def _find(sides: Sides, maker: leaves.Side, taker: leaves.Side, trade: Trade) -> uint8:
+    """
+    @notice The checks in the order of schema/verdicts.txt.
+    """
+    entry: entries.Entry = sides.entry
+    liquidation: bool = entry.liquidation
+    if maker.owner == taker.owner:
+        return findings.SELF_TRADE
+    if not liquidation and not self._taker_authorised(sides, taker, trade.market):
+        return findings.TAKER_UNAUTHORISED
+    if not leaves._signs(maker, entry.maker_session, sides.maker_signer, sides.time, entry.maker_sequence):
+        return findings.MAKER_UNAUTHORISED
+    reduces: bool = liquidation or sides.taking.reduce_only == 1
+    if not reduces and (trade.market.reduce_only or not trade.market.fresh):
+        return findings.MARKET_CLOSED
+    if not taker.slot_fits:
+        return findings.TAKER_SLOT_SPENT
+    if not maker.slot_fits:
+        return findings.MAKER_SLOT_SPENT
+    if not self._fees_fit(sides, trade):
+        return findings.FEE_WRONG
+    if liquidation and not self._liquidation_fits(sides, trade):
+        return findings.LIQUIDATION_WRONG
+    size: int256 = convert(entry.size, int256)
+    if reduces and size > self._reducible(trade.taker.before.size, entry.side):
+        return findings.REDUCE_ONLY_BROKEN
+    if sides.making.reduce_only == 1 and size > self._reducible(trade.maker.before.size, 1 - entry.side):
+        return findings.REDUCE_ONLY_BROKEN
+    if sides.first and not self._risk_fits(entry, trade.taker):
+        return findings.TAKER_RISK_WRONG
+    if not self._results_fit(trade):
+        return findings.RESULT_OUT_OF_RANGE
+    if max(self._positions_after(maker, trade.maker), self._positions_after(taker, trade.taker)) > MAX_POSITIONS:
+        return findings.POSITIONS_TOO_MANY
+    return self._find_in_margin(entry, trade)
+
+
+@internal
+@pure
+def _find_in_margin(entry: entries.Entry, trade: Trade) -> uint8:
+    maker: Holding = trade.maker
+    grew: bool = fills._grew_or_flipped(maker.before.size, maker.after.size)
+    if not fills._is_legal(maker.equity, maker.initial, maker.equity_after, maker.initial_after, grew):
+        return findings.MAKER_MARGIN_BROKEN
+    if entry.last and not entry.liquidation:
+        taker: Holding = trade.taker
+        grew = fills._grew_or_flipped(entry.taker_held, taker.after.size)
+        if not fills._is_legal(
+            entry.taker_equity, entry.taker_initial, taker.equity_after, taker.initial_after, grew
+        ):
+            return findings.TAKER_MARGIN_BROKEN
+    return findings.HONEST
+
+
+@internal
+@pure
+def _taker_authorised(sides: Sides, taker: leaves.Side, market: leaves.Market) -> bool:
+    entry: entries.Entry = sides.entry
+    if not leaves._signs(taker, entry.taker_session, sides.taker_signer, sides.time, entry.sequence):
+        return False
+    if entry.taker_session == leaves.BY_OWNER_KEY:
+        return True
+    underlying: uint256 = (market.terms >> 224) & leaves.LOW_8
+    kind: uint256 = (market.terms >> 216) & leaves.LOW_8
+    return leaves._may_trade(taker, entry.taker_slot, underlying, kind)
+
+
+@internal
+@pure
+def _fees_fit(sides: Sides, trade: Trade) -> bool:
+    entry: entries.Entry = sides.entry
+    notional: int256 = convert(entry.size * entry.price, int256)
+    maker_ppm: int256 = leaves._term(trade.market, 104, leaves.LOW_24)
+    if entry.maker_fee != fills._fee(notional, maker_ppm):
+        return False
+    if maker_ppm > convert(sides.making.max_fee_ppm, int256):
+        return False
+    if not entry.liquidation:
+        taker_ppm: int256 = leaves._term(trade.market, 80, leaves.LOW_24)
+        allowed: bool = taker_ppm <= convert(sides.taking.max_fee_ppm, int256)
+        return allowed and entry.taker_fee == fills._fee(notional, taker_ppm)
+    # A liquidation's fee takes at most the equity that is left after the fill.
+    bearable: int256 = max(0, trade.taker.equity_after + entry.taker_fee)
+    return entry.taker_fee == min(fills._fee(notional, leaves._term(trade.market, 56, leaves.LOW_24)), bearable)
+
+
+@internal
+@pure
+def _liquidation_fits(sides: Sides, trade: Trade) -> bool:
+    entry: entries.Entry = sides.entry
+    tick: int256 = leaves._term(trade.market, 176, leaves.LOW_40)
+    lot: int256 = leaves._term(trade.market, 128, leaves.LOW_48)
+    if not trade.taker.fresh or tick == 0 or lot == 0:
+        return False
+    if sides.first and trade.taker.equity >= trade.taker.maintenance:
+        return False
+    held: int256 = trade.taker.before.size
+    if (entry.side == SELL) != (entry.taker_held > 0) or (held > 0) != (entry.taker_held > 0):
+        return False
+    band: int256 = leaves._term(trade.market, 32, leaves.LOW_24)
+    price: int256 = convert(entry.price, int256)
+    mark: int256 = trade.market.mark
+    if entry.side == SELL:
+        # The band's lower end, rounded to the tick towards the mark.
+        if price < fills._ceil(mark * (PPM - band), PPM * tick) * tick:
+            return False
+    elif price > mark * (PPM + band) // (PPM * tick) * tick:
+        return False
+    whole: int256 = abs(entry.taker_held)
+    closed: int256 = whole - abs(held)
+    closable: int256 = whole
+    if whole * mark > trade.market.slice_worth:
+        fifth: int256 = fills._ceil(whole * SLICE_PPM, PPM)
+        closable = min(whole, fills._ceil(fifth, lot) * lot)
+    return closed >= 0 and closed + convert(entry.size, int256) <= closable
+
+
+@internal
+@pure
+def _reducible(size: int256, side: uint256) -> int256:
+    """
+    @notice How many size units an order of `side` can close.
+    """
+    return max(0, size) if side == SELL else max(0, -size)
+
+
+@internal
+@pure
+def _risk_fits(entry: entries.Entry, taker: Holding) -> bool:
+    if entry.taker_equity != taker.equity or entry.taker_initial != taker.initial:
+        return False
+    return entry.taker_held == taker.before.size
+
+
+@internal
+@pure
+def _results_fit(trade: Trade) -> bool:
+    market: leaves.Market = trade.market
+    if not self._holding_fits(trade.maker) or not self._holding_fits(trade.taker):
+        return False
+    if not fills._fits(market.fees, CASH_LIMIT) or not fills._fits(market.entry_total, CASH_LIMIT):
+        return False
+    if not fills._fits(market.size_funding, SIZE_FUNDING_LIMIT) or market.dust >= DUST_LIMIT:
+        return False
+    return market.open_interest >= 0 and market.open_interest < OPEN_INTEREST_LIMIT
+
+
+@internal
+@pure
+def _holding_fits(holding: Holding) -> bool:
+    if not fills._fits(holding.cash, CASH_LIMIT):
+        return False
+    return fills._fits(holding.after.size, POSITION_LIMIT) and fills._fits(holding.after.entry, CASH_LIMIT)
+
+
+@internal
+@pure
+def _positions_after(side: leaves.Side, holding: Holding) -> uint256:
+    kept: uint256 = side.positions - convert(holding.held, uint256)
+    return kept + convert(holding.after.size != 0, uint256)
+
+
+@internal
+@view
+def _accounts(
+    entry: entries.Entry, maker: leaves.Side, taker: leaves.Side, trade: Trade, honest: bool
+) -> openings.Leaves:
+    """
+    @notice Both account leaves, in order, before the fill and after it.
+    """
+    found: openings.Leaves = empty(openings.Leaves)
+    found.count = 2
+    making: uint256 = convert(entry.maker > entry.taker, uint256)
+    found.indices[making] = entry.maker
+    found.indices[1 - making] = entry.taker
+    found.old[making] = leaves._account_leaf(maker)
+    found.old[1 - making] = leaves._account_leaf(taker)
+    if honest:
+        found.new[making] = leaves._account_leaf_after(
+            maker, trade.maker.cash, entry.market, trade.maker.place, trade.maker.held, trade.maker.after
+        )
+        found.new[1 - making] = leaves._account_leaf_after(
+            taker, trade.taker.cash, entry.market, trade.taker.place, trade.taker.held, trade.taker.after
+        )
+    else:
+        found.new = found.old
+    return found
