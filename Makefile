@@ -33,8 +33,8 @@ demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REP
 screenshots: setup ## pictures of the page into ./screenshots (wants chromium)
 	@exec $(PYTHON) -m pytest tests/console -k screenshot --screenshots screenshots
 
-bench: ## not built yet
-	@echo "make bench: not built yet; the benchmarks come with the native core" >&2; exit 1
+bench: setup ## every stage beside its limit, six minutes at most; QUICK=1 for one, REPORT=
+	@exec $(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(REPORT),--report "$(REPORT)")
 
 sim: setup ## streams of commands through spec and core, compared; SEED= SEEDS= COMMANDS= ENVELOPES= JOBS=
 	@exec .venv/bin/penstock sim $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") \

@@ -7,6 +7,8 @@ from types import ModuleType
 from typing import Any, Final
 
 import sha3
+from msgspec import Struct
+
 from bench.frames import batches, split
 from bench.machine import one_core
 from bench.report import Report, require
@@ -14,8 +16,6 @@ from bench.spec import SpecRun
 from bench.stream import KINDS, Stream
 from bench.survey import Survey, entries_of
 from bench.world import CASH, World
-from msgspec import Struct
-
 from penstock.protocol.reasons import Reason
 from penstock.protocol.views import decode_account_view, decode_market_view
 
@@ -44,7 +44,7 @@ def measure_apply(core: ModuleType, stream: Stream, runs: int, entries: int, rep
             for batch in timed:
                 engine.apply(batch)
             seconds.append(perf_counter() - started)
-    report.row("apply", commands / min(seconds), TARGET, "the target of this release", "commands/s")
+    report.row("apply", commands / min(seconds), TARGET, "target", "commands/s")
     report.check("apply: ns a command", f"{min(seconds) / commands * 1e9:.0f} best of {runs}, {_spread(seconds)}")
     report.check("apply: ns by kind, one at a time", _by_kind(core, genesis, stream))
     return _look(core, genesis, stream, timed, entries, report)
@@ -54,7 +54,7 @@ def compare_with_spec(core: ModuleType | None, stream: Stream, spec: SpecRun, co
     """The spec's rate on the first commands, and that both say the same bytes."""
     prefix = batches(stream.timed, commands)[0]
     theirs = b"".join(spec.apply(prefix))
-    report.row("apply, spec", commands / spec.seconds, TARGET, "the target of this release", "commands/s")
+    report.row("apply, spec", commands / spec.seconds, TARGET, "target", "commands/s")
     if core is None:
         survey = Survey()
         survey.read(theirs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+
 from bench.sealed import Sealed, seal_stream
 from bench.stream import Parameters, Stream, generate
 

@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any, Final
 
 import msgspec
-from bench.cache import ROOT
 
+from bench.cache import ROOT
 from penstock.engine.native import available
 
 SECONDS: Final = 600

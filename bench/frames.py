@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from struct import Struct as Layout
 from typing import Final
 
@@ -68,4 +69,4 @@ def batches(frames: bytes, size: int) -> list[bytes]:
                 break
             at += HEAD + int.from_bytes(frames[at + 16 : at + HEAD], "big")
         starts.append(at)
-    return [frames[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    return [frames[start:end] for start, end in pairwise(starts)]

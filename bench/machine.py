@@ -24,7 +24,7 @@ class Machine(Struct, frozen=True):
     @staticmethod
     def here() -> "Machine":
         """This one."""
-        return Machine(_processor(), cores(), platform.platform(), platform.python_version())
+        return Machine(_cpu_model(), cores(), platform.platform(), platform.python_version())
 
 
 def cores() -> int:
@@ -48,7 +48,7 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def _processor() -> str:
+def _cpu_model() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

@@ -3,10 +3,12 @@
 from typing import Any, Final
 
 import msgspec
-from bench.machine import QUIET, Machine
 from msgspec import Struct, field
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from bench.machine import QUIET, Machine
 
 KEYS: Final = ("stage", "ours", "limit", "limit_name", "unit", "ratio")
 
@@ -63,9 +65,11 @@ def rows_json(report: Report) -> bytes:
 def print_report(report: Report, console: Console) -> None:
     """A table of rows, then the checks and the remarks."""
     machine = report.machine
-    table = Table("stage", "ours", "limit", "unit", "ratio", "the limit is", title="make bench")
+    table = Table("stage", "ours", "limit", "unit", "ratio", "the limit is", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:3]:
         column.justify = "right"
+    for column in table.columns[1:5]:
+        column.no_wrap = True
     for row in report.rows:
         table.add_row(row.stage, _shown(row.ours), _shown(row.limit), row.unit, f"{row.ratio:.3f}", row.limit_name)
     console.print(table)

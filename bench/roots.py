@@ -8,13 +8,12 @@ from bench.applied import Aftermath
 from bench.machine import one_core
 from bench.report import Report, require
 from bench.world import World
-
 from penstock.protocol.ledger import Entry
 from penstock.spec.settlement_tree import SettlementTree
 
 TARGET: Final = 40_000
 BATCH: Final = 1_024
-_NAME: Final = "the target of this release"
+_NAME: Final = "target"
 _UNIT: Final = "entries/s"
 
 

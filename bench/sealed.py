@@ -1,10 +1,10 @@
 """The W4 stream as people send it: every message in an envelope, signed by its session key."""
 
+from msgspec import Struct
+
 from bench.frames import split
 from bench.stream import Parameters, Stream
 from bench.world import LOTS, MARKS, START, World
-from msgspec import Struct
-
 from penstock.protocol.commands import GOOD_TIL_CANCELLED, CancelOrder, PlaceOrder
 from penstock.protocol.quantities import ANY_FILL, FIRST_ORDER_SLOT, NO_DEADLINE
 from penstock.protocol.signing import Signer, pack_envelope, seal, seal_bundle

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from time import perf_counter
 
 from bench.frames import split
-
 from penstock.protocol.ledger import Entry
 from penstock.protocol.terms import Genesis
 from penstock.protocol.wire import decode_message, encode_applied

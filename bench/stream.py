@@ -7,11 +7,11 @@ The generator keeps a twin of the books, so that every cancel finds its order an
 from random import Random
 from typing import Final
 
+from msgspec import Struct
+
 from bench import frames
 from bench.twin import BUY, SLOT_BITS, TwinBook
 from bench.world import LOTS, MARKS, START, World
-from msgspec import Struct
-
 from penstock.protocol.quantities import FIRST_ORDER_SLOT
 from penstock.protocol.wire import encode_command
 

@@ -1,4 +1,4 @@
-"""Who trades in a bench: accounts with an owner and a session key each, two markets, one oracle. Keys made from numbers."""
+"""Who trades in a bench: accounts with an owner and a session key each, two markets, one oracle."""
 
 from functools import cached_property
 from typing import Final

@@ -28,8 +28,10 @@ PLACE_BYTES: constant(uint256) = 14 * 32
 BUNDLE_BYTES: constant(uint256) = 6 * 32
 LIQUIDATE_BYTES: constant(uint256) = 2 * 32
 SIGNATURE_BYTES: constant(uint256) = 85
-HALF_CURVE_ORDER: constant(uint256) = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-CURVE_ORDER: constant(uint256) = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+CURVE_ORDER: constant(uint256) = (
+    115792089237316195423570985008687907852837564279074904382605163141518161494337
+)
+HALF_CURVE_ORDER: constant(uint256) = CURVE_ORDER // 2
 # What two recoveries need and more: a call that runs out of gas may not look like a signature that is none.
 RECOVERY_GAS: constant(uint256) = 20_000
 INDEPENDENT: constant(uint256) = 0
@@ -72,6 +74,28 @@ struct Order:
     reduce_only: uint256
     max_fee_ppm: uint256
 
+# What the commands have shown: venue time, orders, signers. A liquidation has no taking order.
+struct Sides:
+    entry: entries.Entry
+    time: uint256
+    first: bool
+    taking: Order
+    taker_signer: uint256
+    making: Order
+    maker_signer: uint256
+
+# How far the entry and its commands have brought the judge. With a finding the rest is not looked at.
+struct Opened:
+    finding: uint8
+    # Where the leaves begin in the calldata.
+    at: uint256
+    sides: Sides
+    pre_root: bytes32
+    post_root: bytes32
+    # What the batch stands for, where this is its last step.
+    is_last: bool
+    settlement_root: bytes32
+
 
 @internal
 @view
@@ -96,7 +120,7 @@ def _open(
             command.signatures_bytes = convert(signatures_hash, uint256) >> 240
             command.signatures_at = at - 30
             signatures_hash = reading._piece_hash(at - 30, command.signatures_bytes)
-            at += command.signatures_bytes - 30
+            at = command.signatures_at + command.signatures_bytes
         command.record_bytes = reading._word(at) >> 240
         command.record_at = at + 2
         command.record_hash = reading._piece_hash(at + 2, command.record_bytes)

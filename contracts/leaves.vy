@@ -237,11 +237,11 @@ def _read_sums(opened: Market) -> Market:
 
 @internal
 @pure
-def _term(market: Market, shift: uint256, mask: uint256) -> int256:
+def _term(market: Market, place: uint256, mask: uint256) -> int256:
     """
     @notice A field of the terms' first 32 bytes.
     """
-    return convert((market.terms >> shift) & mask, int256)
+    return convert((market.terms >> place) & mask, int256)
 
 
 @internal

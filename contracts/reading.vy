@@ -13,6 +13,8 @@ MAKER_BATCH_AT: constant(uint256) = BATCH_AT + BATCH_BYTES
 OFFSET_AT: constant(uint256) = MAKER_BATCH_AT + BATCH_BYTES
 LENGTH_AT: constant(uint256) = OFFSET_AT + 32
 WITNESS_AT: constant(uint256) = LENGTH_AT + 32
+# The longest witness there can be: 65 markets of eight tiers, no two of them near each other in a full tree.
+MAX_WITNESS: constant(uint256) = 73_728
 
 
 @internal

@@ -16,7 +16,6 @@ import reading
 
 uses: openings
 uses: leaves
-uses: commands
 
 ACCOUNTS_DEPTH: constant(uint256) = 12
 MARKETS_DEPTH: constant(uint256) = 8
@@ -30,16 +29,6 @@ POSITION_LIMIT: constant(int256) = 2 ** 55
 SIZE_FUNDING_LIMIT: constant(int256) = 2 ** 159
 OPEN_INTEREST_LIMIT: constant(int256) = 2 ** 56
 DUST_LIMIT: constant(int256) = 2 ** 96
-
-# What the commands have shown: venue time, orders, signers. A liquidation has no taking order.
-struct Sides:
-    entry: entries.Entry
-    time: uint256
-    first: bool
-    taking: commands.Order
-    taker_signer: uint256
-    making: commands.Order
-    maker_signer: uint256
 
 # One side, on its way through the markets in ascending order.
 struct Holding:
@@ -66,7 +55,7 @@ struct Trade:
 
 @internal
 @view
-def _judge(start: uint256, sides: Sides, pre_root: bytes32, post_root: bytes32) -> (uint256, uint8, bytes32):
+def _judge(start: uint256, sides: commands.Sides, pre_root: bytes32, post_root: bytes32) -> (uint256, uint8, bytes32):
     """
     @notice account leaves of maker and taker · slot and session of each · markets · globals hash, deposit head and
             forced head · opening of markets · opening of accounts.
@@ -106,7 +95,7 @@ def _judge(start: uint256, sides: Sides, pre_root: bytes32, post_root: bytes32) 
 
 @internal
 @view
-def _open_sides(start: uint256, sides: Sides) -> (uint256, leaves.Side, leaves.Side):
+def _open_sides(start: uint256, sides: commands.Sides) -> (uint256, leaves.Side, leaves.Side):
     at: uint256 = 0
     maker: leaves.Side = empty(leaves.Side)
     taker: leaves.Side = empty(leaves.Side)
@@ -161,7 +150,7 @@ def _slot_leaf(order: commands.Order, priority: uint256) -> uint256:
 @internal
 @view
 def _open_markets(
-    start: uint256, sides: Sides, maker: leaves.Side, taker: leaves.Side
+    start: uint256, sides: commands.Sides, maker: leaves.Side, taker: leaves.Side
 ) -> (uint256, Trade, openings.Leaves, uint256):
     """
     @notice count u8 · per market, ascending: number u24 · present u8 · leaf · terms and tiers. With them both sides'
@@ -311,7 +300,7 @@ def _fill(
 
 @internal
 @pure
-def _find(sides: Sides, maker: leaves.Side, taker: leaves.Side, trade: Trade) -> uint8:
+def _find(sides: commands.Sides, maker: leaves.Side, taker: leaves.Side, trade: Trade) -> uint8:
     """
     @notice The checks in the order of schema/verdicts.txt.
     """
@@ -367,7 +356,7 @@ def _find_in_margin(entry: entries.Entry, trade: Trade) -> uint8:
 
 @internal
 @pure
-def _taker_authorised(sides: Sides, taker: leaves.Side, market: leaves.Market) -> bool:
+def _taker_authorised(sides: commands.Sides, taker: leaves.Side, market: leaves.Market) -> bool:
     entry: entries.Entry = sides.entry
     if not leaves._signs(taker, entry.taker_session, sides.taker_signer, sides.time, entry.sequence):
         return False
@@ -380,7 +369,7 @@ def _taker_authorised(sides: Sides, taker: leaves.Side, market: leaves.Market) -
 
 @internal
 @pure
-def _fees_fit(sides: Sides, trade: Trade) -> bool:
+def _fees_fit(sides: commands.Sides, trade: Trade) -> bool:
     entry: entries.Entry = sides.entry
     notional: int256 = convert(entry.size * entry.price, int256)
     maker_ppm: int256 = leaves._term(trade.market, 104, leaves.LOW_24)
@@ -399,7 +388,7 @@ def _fees_fit(sides: Sides, trade: Trade) -> bool:
 
 @internal
 @pure
-def _liquidation_fits(sides: Sides, trade: Trade) -> bool:
+def _liquidation_fits(sides: commands.Sides, trade: Trade) -> bool:
     entry: entries.Entry = sides.entry
     tick: int256 = leaves._term(trade.market, 176, leaves.LOW_40)
     lot: int256 = leaves._term(trade.market, 128, leaves.LOW_48)

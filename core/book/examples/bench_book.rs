@@ -66,7 +66,10 @@ fn main() {
     let rate = operations as f64 / best;
     let spread = worst / best - 1.0;
     if json {
-        println!("{{\"operations\": {rate:.0}, \"spread\": {spread:.3}, \"resting\": {resting}, \"said\": {}}}", naive.count);
+        println!(
+            "{{\"operations\": {rate:.0}, \"spread\": {spread:.3}, \"resting\": {resting}, \"said\": {}}}",
+            naive.count
+        );
     } else {
         let (millions, percent) = (rate / 1e6, 100.0 * spread);
         println!("{millions:.1} M operations/s, {percent:.0} % spread, {resting} resting, {} events", naive.count);

@@ -1,5 +1,5 @@
 //! Signed orders a second, against libsecp256k1 alone on as many threads:
-//! `cargo run --release -p penstock-protocol --example signing_rates [--json]`.
+//! `cargo run --release -p penstock-protocol --example signing_rates`; with `--json`, libsecp256k1 alone, a line each.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 #[path = "../tests/sealed/mod.rs"]
@@ -20,33 +20,27 @@ const ORDERS: u64 = 20_000;
 const BUNDLES: u64 = 4_000;
 
 fn main() {
+    let raw: Vec<_> = (0..ORDERS).map(raw_signature).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if std::env::args().any(|argument| argument == "--json") {
+        for threads in [1, cores, 1, cores, cores] {
+            println!("{{\"threads\": {threads}, \"libsecp256k1\": {:.0}}}", verify_alone(threads, &raw));
+        }
+        return;
+    }
     let signers: Vec<Signer> = (0..SIGNERS).map(Signer::new).collect();
     let signer = |at: u64| &signers[(at * 7 % SIGNERS) as usize];
     let known: Vec<Vec<u8>> = signers.iter().map(|signer| signed_order(signer, 1)).collect();
     let orders: Vec<Vec<u8>> = (0..ORDERS).map(|nonce| signed_order(signer(nonce), 2 + nonce)).collect();
     let bundles: Vec<Vec<u8>> = (0..BUNDLES).map(|nonce| signed_bundle(signer(nonce), 2 + 10 * nonce, 10)).collect();
-    let raw: Vec<_> = (0..ORDERS).map(raw_signature).collect();
-    let json = std::env::args().any(|argument| argument == "--json");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     for threads in [1, cores] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
         for _ in 0..3 {
-            let plain = rate(ORDERS, || {
-                let valid = pool.install(|| raw.par_iter().all(|(s, m, k)| ecdsa::verify(s, *m, k).is_ok()));
-                assert!(black_box(valid));
-            });
+            let plain = verify_alone(threads, &raw);
             let cold = rate(SIGNERS, || check(&mut Verifier::new(SEPARATOR, threads), &known));
             let mut verifier = Verifier::new(SEPARATOR, threads);
             check(&mut verifier, &known);
             let warm = rate(ORDERS, || check(&mut verifier, &orders));
             let bundled = rate(BUNDLES, || check(&mut verifier, &bundles));
-            if json {
-                println!(
-                    "{{\"threads\": {threads}, \"libsecp256k1\": {plain:.0}, \"orders\": {warm:.0}, \
-                     \"new_signers\": {cold:.0}, \"bundles_of_10\": {bundled:.0}}}"
-                );
-                continue;
-            }
             println!(
                 "{threads} threads: libsecp256k1 {plain:.0}/s, orders {warm:.0}/s ({:.3} of it), \
                  of new signers {cold:.0}/s, bundles of 10 {bundled:.0}/s ({:.3}; {:.0} orders/s)",
@@ -56,6 +50,14 @@ fn main() {
             );
         }
     }
+}
+
+fn verify_alone(threads: usize, raw: &[(ecdsa::Signature, Message, PublicKey)]) -> f64 {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    rate(ORDERS, || {
+        let valid = pool.install(|| raw.par_iter().all(|(s, m, k)| ecdsa::verify(s, *m, k).is_ok()));
+        assert!(black_box(valid));
+    })
 }
 
 fn raw_signature(nonce: u64) -> (ecdsa::Signature, Message, PublicKey) {

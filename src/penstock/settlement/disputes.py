@@ -13,8 +13,8 @@ from penstock.protocol.words import keccak
 from penstock.spec.merkle import Tree
 from penstock.spec.multiproof import open_leaves
 from penstock.spec.referee.entry import TradeEntry, read_entry
+from penstock.spec.referee.witness import LONGEST_COMMAND
 
-_WINDOW: Final = 1_152
 _BUNDLE_TYPE: Final = CODECS[Bundle].typehash
 
 
@@ -25,12 +25,30 @@ class Sequenced(Struct, frozen=True):
     time: int
     envelope: bytes
 
+    @property
+    def record(self) -> bytes:
+        """What was signed."""
+        return split_envelope(self.envelope)[0]
+
+    @property
+    def members(self) -> list[bytes]:
+        """A bundle's records."""
+        return split_envelope(self.envelope)[1]
+
+    @property
+    def signatures(self) -> bytes:
+        """85 bytes each, as the sequence's leaf has their hash."""
+        return signatures_of(self.envelope)
+
 
 class BatchContents:
-    """A published batch: its commands, its entries and the root after each, with both lists as trees."""
+    """A published batch: its commands, its entries and the root after each, with both lists as trees.
+
+    A command is None where the sequence's list has nothing, which no honest one has.
+    """
 
     def __init__(
-        self, batch: Batch, commands: Sequence[Sequenced], entries: Sequence[bytes], post_roots: Sequence[bytes]
+        self, batch: Batch, commands: Sequence[Sequenced | None], entries: Sequence[bytes], post_roots: Sequence[bytes]
     ) -> None:
         self.batch, self.commands = batch, commands
         self.entries, self.post_roots = entries, post_roots
@@ -38,9 +56,9 @@ class BatchContents:
         for index, (entry, root) in enumerate(zip(entries, post_roots, strict=True)):
             self._steps.set(index, step_hash(keccak(Domains.LEDGER_ENTRY + entry), root))
         for index, command in enumerate(commands):
-            record = split_envelope(command.envelope)[0]
-            signatures = keccak(signatures_of(command.envelope))
-            self._sequence.set(index, sequenced_hash(command.sequence, command.time, keccak(record), signatures))
+            if command is not None:
+                hashes = keccak(command.record), keccak(command.signatures)
+                self._sequence.set(index, sequenced_hash(command.sequence, command.time, *hashes))
 
     def roots(self) -> tuple[bytes, bytes]:
         """ledger_root and sequence_root of these contents."""
@@ -55,17 +73,19 @@ class BatchContents:
 
     def open_command(self, sequence: int, member: int, *, order: bool) -> bytes:
         """The command sequenced there, its signatures, and the bundle's member at that place."""
-        command = self.commands[sequence - self.batch.first_sequence]
-        record, members = split_envelope(command.envelope)
-        signatures = signatures_of(command.envelope)
-        if len(signatures) > _WINDOW:
-            signed = b"\xff\xff" + keccak(signatures)
+        index = sequence - self.batch.first_sequence
+        command = self.commands[index]
+        if command is None:
+            return b"\0" + open_leaves(self._sequence, [index])
+        record, members, signatures = command.record, command.members, command.signatures
+        time = command.time.to_bytes(8, "big")
+        if len(signatures) > LONGEST_COMMAND:
+            parts = [b"\2", time, keccak(signatures), _piece(record, 2)]
         else:
-            signed = _piece(signatures, 2)
-        parts = [command.time.to_bytes(8, "big"), signed, _piece(record, 2)]
+            parts = [b"\1", time, _piece(signatures, 2), _piece(record, 2)]
         if order and record[:32] == _BUNDLE_TYPE and member < len(members):
             parts += [_piece(members[member], 2), _bundle_path([keccak(m) for m in members], member)]
-        parts.append(open_leaves(self._sequence, [sequence - self.batch.first_sequence]))
+        parts.append(open_leaves(self._sequence, [index]))
         return b"".join(parts)
 
 
@@ -81,9 +101,7 @@ def trade_witness(contents: BatchContents, maker_contents: BatchContents, index:
             parts.append(contents.open_command(entry.sequence, entry.member, order=not entry.liquidation))
         if _holds(maker_contents.batch, entry):
             parts.append(maker_contents.open_command(entry.maker_sequence, entry.maker_member, order=True))
-    witness = b"".join([*parts, leaves])
-    # The contract reads in windows: what follows the last piece must be that long.
-    return witness + bytes(_WINDOW)
+    return b"".join([*parts, leaves])
 
 
 def _holds(batch: Batch, entry: TradeEntry) -> bool:

@@ -40,36 +40,62 @@ class Batch(Struct, frozen=True):
 
 
 class _Side:
-    """Our resting levels of one side: price -> remaining size, price -> slot."""
+    """Our resting levels of one side: price -> remaining size, price -> slot.
 
-    def __init__(self, side: int) -> None:
+    `touched` holds the prices that something else than an update has changed since the last update.
+    """
+
+    def __init__(self, side: int, makers: int) -> None:
         self.side = side
         self.sizes: dict[int, int] = {}
         self.slots: dict[int, int] = {}
+        self.counts = [0] * makers
+        self.left_out = 0
+        self.touched: set[int] = set()
+        self._best: int | None = None
 
     def best(self) -> int | None:
-        if not self.sizes:
-            return None
-        return max(self.sizes) if self.side == BUY else min(self.sizes)
+        """The best price, found again only when the last one has gone."""
+        if self._best is None and self.sizes:
+            self._best = max(self.sizes) if self.side == BUY else min(self.sizes)
+        return self._best
+
+    def add(self, price: int, slot: int, maker: int) -> None:
+        """A new level, its size still to be set."""
+        self.slots[price] = slot
+        self.counts[maker] += 1
+        if self._best is not None and (price > self._best if self.side == BUY else price < self._best):
+            self._best = price
+
+    def drop(self, price: int, maker: int) -> int:
+        """The slot of a level that has gone."""
+        del self.sizes[price]
+        self.counts[maker] -= 1
+        if price == self._best:
+            self._best = None
+        return self.slots.pop(price)
 
 
 class Mirror:
     """Keeps the makers' resting orders equal to the last target.
 
     `slots` holds one range per maker; bands of `band` ticks belong to the makers in turn, so that what changes near
-    the touch is few makers' and few bundles. A maker shows at most
-    `max_orders` / 2 levels a side, the best ones; `left_out` counts what the last target had beyond that.
+    the touch is few makers' and few bundles. A maker shows at most `max_orders` / 2 levels a side, the best ones.
     """
 
     def __init__(self, slots: Sequence[Slots], tick: int = 1, max_orders: int = MAX_OPEN_ORDERS, band: int = 1) -> None:
         if not slots:
             raise ValueError("a mirror wants at least one maker")
-        self.left_out = 0
         self._slots: Final = list(slots)
         self._tick, self._band = tick, band
         self._max_levels = max_orders // 2
-        self._sides = {BUY: _Side(BUY), SELL: _Side(SELL)}
+        self._sides = {side: _Side(side, len(slots)) for side in (BUY, SELL)}
         self._doubted: list[list[int]] = [[] for _ in slots]
+
+    @property
+    def left_out(self) -> int:
+        """Levels of the last target that no maker may have open."""
+        return sum(side.left_out for side in self._sides.values())
 
     def levels(self, side: int) -> dict[int, int]:
         """Price -> remaining size of our orders on one side (a copy)."""
@@ -85,17 +111,16 @@ class Mirror:
         The side that the other side's new best would cross is moved first, over all makers; so no batch ever
         places one of our levels through another.
         """
-        target = self._affordable(target)
         asks, bids = self._sides[SELL], self._sides[BUY]
-        lowest_ask = asks.best()
-        upwards = lowest_ask is not None and max(target.bids, default=-1) >= lowest_ask
-        order = ((asks, target.asks), (bids, target.bids)) if upwards else ((bids, target.bids), (asks, target.asks))
+        lowest_ask, best_bid = asks.best(), target.best_bid
+        upwards = lowest_ask is not None and best_bid is not None and best_bid >= lowest_ask
+        moves = [(bids, *self._differences(bids, target, 0)), (asks, *self._differences(asks, target, 1))]
         changes: list[list[Change]] = self._pull_doubted()
-        highest_bid = bids.best()
-        crossing = upwards or (highest_bid is not None and min(target.asks, default=1 << 62) <= highest_bid)
+        highest_bid, best_ask = bids.best(), target.best_ask
+        crossing = upwards or (highest_bid is not None and best_ask is not None and best_ask <= highest_bid)
         batches: list[Batch] = []
-        for side, wanted in order:
-            self._move(side, wanted, changes)
+        for side, gone, changed in reversed(moves) if upwards else moves:
+            self._move(side, gone, changed, changes)
             if crossing:
                 batches += _batches(changes)
                 changes = [[] for _ in self._slots]
@@ -110,6 +135,7 @@ class Mirror:
         for side in self._sides.values():
             for price in list(side.sizes):
                 self._vacate(side, price)
+                side.touched.add(price)
         for maker, slots in enumerate(self._doubted):
             for slot in slots:
                 self._slots[maker].give_back(slot)
@@ -131,6 +157,7 @@ class Mirror:
             traded = min(left, side.sizes[best])
             left -= traded
             side.sizes[best] -= traded
+            side.touched.add(best)
             if not side.sizes[best]:
                 self._vacate(side, best)
         return size - left, touched
@@ -149,7 +176,8 @@ class Mirror:
         for side in self._sides.values():
             for price, used in side.slots.items():
                 if used == slot and self._maker_of(price) == maker:
-                    del side.sizes[price], side.slots[price]
+                    side.drop(price, maker)
+                    side.touched.add(price)
                     self._doubted[maker].append(slot)
                     return
         if self._slots[maker].claim(slot):
@@ -159,8 +187,8 @@ class Mirror:
         return price // (self._tick * self._band) % len(self._slots)
 
     def _vacate(self, side: _Side, price: int) -> None:
-        del side.sizes[price]
-        self._slots[self._maker_of(price)].give_back(side.slots.pop(price))
+        maker = self._maker_of(price)
+        self._slots[maker].give_back(side.drop(price, maker))
 
     def _pull_doubted(self) -> list[list[Change]]:
         changes: list[list[Change]] = []
@@ -171,22 +199,45 @@ class Mirror:
             slots.clear()
         return changes
 
-    def _move(self, side: _Side, wanted: dict[int, int], changes: list[list[Change]]) -> None:
-        """Turn one side into `wanted`; vacated slots are given to new levels of the same maker."""
-        gone = side.sizes.keys() - wanted.keys()
-        changed = wanted.items() - side.sizes.items()
+    def _differences(self, side: _Side, target: Target, number: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Which of our levels of one side must go, and which must be set to what."""
+        wanted = (target.bids, target.asks)[number]
+        sizes, touched = side.sizes, side.touched
+        side.touched = set()
+        if target.changed is None or self.left_out:
+            wanted = self._affordable(side, wanted)
+            return list(sizes.keys() - wanted.keys()), list(wanted.items() - sizes.items())
+        prices = target.changed[number] | touched
+        gone = [price for price in prices if price in sizes and price not in wanted]
+        changed = [(price, wanted[price]) for price in prices if price in wanted and sizes.get(price) != wanted[price]]
+        if not self._fits(side, gone, changed):
+            wanted = self._affordable(side, wanted)
+            return list(sizes.keys() - wanted.keys()), list(wanted.items() - sizes.items())
+        return gone, changed
+
+    def _fits(self, side: _Side, gone: list[int], changed: list[tuple[int, int]]) -> bool:
+        """Whether every maker may have open what it would then show."""
+        counts = list(side.counts)
+        for price in gone:
+            counts[self._maker_of(price)] -= 1
+        for price, _ in changed:
+            counts[self._maker_of(price)] += price not in side.sizes
+        return max(counts) <= self._max_levels
+
+    def _move(self, side: _Side, gone: list[int], changed: list[tuple[int, int]], changes: list[list[Change]]) -> None:
+        """Turn one side into what is wanted; vacated slots are given to new levels of the same maker."""
         if not gone and not changed:
             return
         vacated: list[list[int]] = [[] for _ in self._slots]
         for price in sorted(gone):
-            del side.sizes[price]
-            vacated[self._maker_of(price)].append(side.slots.pop(price))
+            maker = self._maker_of(price)
+            vacated[maker].append(side.drop(price, maker))
         for price, size in sorted(changed, reverse=side.side == BUY):
             maker = self._maker_of(price)
             slot = side.slots.get(price)
             if slot is None:
                 slot = vacated[maker].pop() if vacated[maker] else self._slots[maker].take()
-                side.slots[price] = slot
+                side.add(price, slot, maker)
             side.sizes[price] = size
             changes[maker].append(Put(slot, side.side, price, size))
         for maker, slots in enumerate(vacated):
@@ -194,22 +245,16 @@ class Mirror:
                 changes[maker].append(Pull(slot))
                 self._slots[maker].give_back(slot)
 
-    def _affordable(self, target: Target) -> Target:
-        """The target without the levels that are more than their maker may have open."""
-        self.left_out = 0
-        if max(len(target.bids), len(target.asks)) <= self._max_levels:
-            return target
-        return Target(self._best_of(target.bids), self._best_of(target.asks))
-
-    def _best_of(self, wanted: dict[int, int]) -> dict[int, int]:
+    def _affordable(self, side: _Side, wanted: dict[int, int]) -> dict[int, int]:
+        """One side without the levels that are more than their maker may have open, the best first."""
         counts = [0] * len(self._slots)
         kept: dict[int, int] = {}
-        for price, size in wanted.items():
+        for price in sorted(wanted, reverse=side.side == BUY):
             maker = self._maker_of(price)
             counts[maker] += 1
             if counts[maker] <= self._max_levels:
-                kept[price] = size
-        self.left_out += len(wanted) - len(kept)
+                kept[price] = wanted[price]
+        side.left_out = len(wanted) - len(kept)
         return kept
 
 

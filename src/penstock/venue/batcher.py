@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from penstock.settlement.batches import batch_count, commit, is_final, last_sequ
 from penstock.settlement.chain import ChainError, Receipt
 from penstock.settlement.deployment import Deployment
 from penstock.settlement.exits import Claim
+from penstock.settlement.published import PublishedCommand, file_name, pack_published
 from penstock.settlement.rpc import RpcError
 from penstock.spec.merkle import list_root
 from penstock.venue.engine_port import Roots, Written
@@ -44,10 +45,11 @@ class _Step(Struct, frozen=True):
 
 
 class _Prepared(Struct, frozen=True):
-    """A batch whose roots are computed and whose bytes are published, waiting for the chain."""
+    """A batch whose roots are computed, waiting for its bytes to be on disk and for the chain."""
 
     batch: Batch
     path: Path
+    unwritten: bytes | None
 
 
 class Batcher:
@@ -133,6 +135,9 @@ class Batcher:
                 await self._cut()
             if self._prepared is None:
                 return None
+            if self._prepared.unwritten is not None:
+                await asyncio.to_thread(_write_durably, self._prepared.path, self._prepared.unwritten)
+                self._prepared = replace(self._prepared, unwritten=None)
             return await self._commit(self._prepared)
 
     async def post_all(self) -> None:
@@ -205,20 +210,15 @@ class Batcher:
         self._pending = self._pending[len(steps) :]
 
     def _prepare(self, mark: Mark, steps: list[_Step]) -> _Prepared:
-        """Published bytes, then roots, of a batch; runs beside the event loop.
-
-        Writing comes first: if it fails, nothing has moved and the same commands are cut again.
-        """
-        published = _published(steps)
-        # Named by its bytes too: after a restart the number may be cut again, and what is on chain must stay here.
-        path = self._folder / f"{self._last_number + 1:08d}-{keccak(published)[:4].hex()}.batch"
-        _write_durably(path, published)
+        """Roots and published bytes of a batch; runs beside the event loop. The bytes are written by `post`."""
         previous, leaves = self._root, []
         entries = [entry for step in steps for entry in step.entries]
-        for entry, root in zip(entries, self._tree.advance_all(entries), strict=True):
+        roots = self._tree.advance_all(entries)
+        for entry, root in zip(entries, roots, strict=True):
             self._root = root
             self._count_deposit(entry)
             leaves.append(step_hash(entry_hash(entry.packed), root))
+        published = _published(steps, iter(roots))
         sequenced = [
             sequenced_hash(s.sequence, s.time, s.record_hash, keccak(signatures_of(s.envelope))) for s in steps
         ]
@@ -230,7 +230,7 @@ class Batcher:
         )  # fmt: skip
         self._last_sequence = mark.sequence
         self._cut_entries += len(leaves)
-        return _Prepared(batch, path)
+        return _Prepared(batch, self._folder / file_name(self._last_number, published), published)
 
     def _read_posted(self) -> list[PostedBatch]:
         """The batches the chain has, gas unknown (0)."""
@@ -299,15 +299,13 @@ def _advance_all(tree: Roots, steps: list[_Step]) -> bytes:
     return roots[-1] if roots else tree.root()
 
 
-def _published(steps: list[_Step]) -> bytes:
-    """The batch's bytes: a count, then per command sequence, time, envelope and packed entries, with their lengths."""
-    parts = [len(steps).to_bytes(4, "big")]
-    for step in steps:
-        parts += [step.sequence.to_bytes(8, "big"), step.time.to_bytes(8, "big")]
-        parts += [len(step.envelope).to_bytes(4, "big"), step.envelope, len(step.entries).to_bytes(2, "big")]
-        for entry in step.entries:
-            parts += [len(entry.packed).to_bytes(1, "big"), entry.packed]
-    return b"".join(parts)
+def _published(steps: list[_Step], roots: Iterator[bytes]) -> bytes:
+    return pack_published(
+        [
+            PublishedCommand(s.sequence, s.time, s.envelope, tuple((entry.packed, next(roots)) for entry in s.entries))
+            for s in steps
+        ]
+    )
 
 
 def _write_durably(path: Path, payload: bytes) -> None:

@@ -17,7 +17,7 @@ from penstock.spec.referee.witness import Witness
 _PLACE: Final = CODECS[PlaceOrder]
 _BUNDLE: Final = CODECS[Bundle]
 _LIQUIDATE: Final = CODECS[Liquidate]
-_NO_SIGNATURES_GIVEN: Final = 0xFFFF
+_NOTHING, _SIGNATURES, _SIGNATURES_HASH = range(3)
 _DEEPEST_PATH: Final = 6
 
 
@@ -35,29 +35,22 @@ class Command(Struct, frozen=True):
     well_placed: bool
 
 
-def open_command(witness: Witness, batch: Batch, sequence: int, member: int, *, order: bool) -> Command:
-    """time u64 · signatures (u16 length, or 0xffff and their hash) · record · bundle member and path · opening."""
-    time = witness.number(8)
-    length = witness.number(2)
-    signatures = None if length == _NO_SIGNATURES_GIVEN else witness.take(length)
-    signatures_hash = witness.take(32) if signatures is None else keccak(signatures)
-    record = witness.piece()
-    found, bundle, placed = record, None, member == 0
-    if order and record[:32] == _BUNDLE.typehash and len(record) == _BUNDLE.length:
-        bundle = _decoded(_BUNDLE, record)
-        placed = bundle is not None and member < bundle.count <= MAX_BUNDLE and bundle.mode == INDEPENDENT
-        if placed:
-            found = witness.piece()
-            _prove_member(witness, record[32:64], keccak(found), member)
-    leaf = sequenced_hash(sequence, time, keccak(record), signatures_hash)
+def open_command(witness: Witness, batch: Batch, sequence: int, member: int, *, order: bool) -> Command | None:
+    """form u8 · (time u64 · signatures or their hash · record · bundle member and path) · opening. None: form 0.
+
+    Form 0 says that nothing is sequenced there, 1 that the signatures are given, 2 that only their hash is.
+    """
+    form = witness.number(1)
+    witness.require(form <= _SIGNATURES_HASH, "a command's form is unknown")
+    command, leaf = _take_command(witness, form, sequence, member, order=order) if form else (None, bytes(32))
     root, _ = witness.climb(LIST_DEPTH, {sequence - batch.first_sequence: (leaf, leaf)})
     witness.require(root == batch.sequence_root, "the command is not the one sequenced there")
-    return Command(time, record, signatures, found, bundle, placed)
+    return command
 
 
-def order_of(command: Command, order_hash: bytes) -> PlaceOrder | None:
+def order_of(command: Command | None, order_hash: bytes) -> PlaceOrder | None:
     """The order that was sequenced there, if it is one and has this hash."""
-    if not command.well_placed or keccak(command.member) != order_hash:
+    if command is None or not command.well_placed or keccak(command.member) != order_hash:
         return None
     order: PlaceOrder | None = _decoded(_PLACE, command.member)
     if order is None or (command.bundle is not None and command.bundle.subaccount != order.subaccount):
@@ -65,9 +58,9 @@ def order_of(command: Command, order_hash: bytes) -> PlaceOrder | None:
     return order
 
 
-def liquidates(command: Command, subaccount: int) -> bool:
+def liquidates(command: Command | None, subaccount: int) -> bool:
     """Whether the poke sequenced there is to liquidate this subaccount."""
-    return command.well_placed and command.record == _LIQUIDATE.encode(Liquidate(subaccount))
+    return command is not None and command.well_placed and command.record == _LIQUIDATE.encode(Liquidate(subaccount))
 
 
 def signer_of(witness: Witness, separator: bytes, command: Command) -> bytes | None:
@@ -108,6 +101,25 @@ def maker_may(entry: TradeEntry, order: PlaceOrder, command: Command) -> bool:
 def _in_time(order: PlaceOrder, command: Command) -> bool:
     deadline = command.bundle.deadline if command.bundle else NO_DEADLINE
     return command.time <= min(order.deadline, deadline)
+
+
+def _take_command(
+    witness: Witness, form: int, sequence: int, member: int, *, order: bool
+) -> tuple[Command, bytes]:
+    """A command and its leaf hash."""
+    time = witness.number(8)
+    signatures = witness.command_piece() if form == _SIGNATURES else None
+    signatures_hash = witness.take(32) if signatures is None else keccak(signatures)
+    record = witness.command_piece()
+    found, bundle, placed = record, None, member == 0
+    if order and record[:32] == _BUNDLE.typehash and len(record) == _BUNDLE.length:
+        bundle = _decoded(_BUNDLE, record)
+        placed = bundle is not None and member < bundle.count <= MAX_BUNDLE and bundle.mode == INDEPENDENT
+        if placed:
+            found = witness.command_piece()
+            _prove_member(witness, record[32:64], keccak(found), member)
+    leaf = sequenced_hash(sequence, time, keccak(record), signatures_hash)
+    return Command(time, record, signatures, found, bundle, placed), leaf
 
 
 def _prove_member(witness: Witness, root: bytes, record_hash: bytes, index: int) -> None:

@@ -67,6 +67,7 @@ class Step(Struct, frozen=True):
     """A committed step: its entry, the root after it, the entry and the root before it."""
 
     index: int
+    is_last: bool
     entry: bytes
     post_root: bytes
     previous: bytes
@@ -86,7 +87,7 @@ def open_step(witness: Witness, batch: Batch) -> Step:
         leaves[index - 1] = _leaf(previous, pre_root)
     root, _ = witness.climb(LIST_DEPTH, leaves)
     witness.require(root == batch.ledger_root, "the step is not in the batch")
-    return Step(index, entry, post_root, previous, pre_root)
+    return Step(index, index == batch.entries - 1, entry, post_root, previous, pre_root)
 
 
 def read_entry(packed: bytes) -> TradeEntry | None:
@@ -98,7 +99,7 @@ def find_in_entry(step: Step, batch: Batch, entry: TradeEntry) -> Finding:
     """What the entry and the one before it tell on their own."""
     if not _follows(step, batch, entry):
         return Finding.ENTRY_OUT_OF_ORDER
-    if not _agrees(step, batch, entry):
+    if not _agrees(step, entry):
         return Finding.FILLS_DISAGREE
     return Finding.HONEST if _possible(entry) else Finding.FIELDS_IMPOSSIBLE
 
@@ -124,12 +125,14 @@ def _follows(step: Step, batch: Batch, entry: TradeEntry) -> bool:
         return False
     sequence, member, index = int.from_bytes(previous[1:9], "big"), previous[9], int.from_bytes(previous[10:12], "big")
     if sequence == entry.sequence:
-        return entry.index == index + 1 and entry.member >= member
+        # Nothing but fills precedes a fill of its own command.
+        follows = entry.member > member or (entry.member == member and previous[0] == TRADE)
+        return follows and entry.index == index + 1
     return entry.index == 0 and entry.sequence > sequence
 
 
-def _agrees(step: Step, batch: Batch, entry: TradeEntry) -> bool:
-    if step.index == batch.entries - 1 and not entry.last:
+def _agrees(step: Step, entry: TradeEntry) -> bool:
+    if step.is_last and not entry.last:
         return False
     previous = read_entry(step.previous)
     if previous is None:

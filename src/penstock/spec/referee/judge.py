@@ -71,24 +71,28 @@ def _judge_commands(
     finding, making, maker_signer = _authored(
         committed, witness, entry, made, entry.maker_hash, maker_may, Finding.MAKER_COMMAND_WRONG
     )
-    if finding or making is None:
+    if finding or making is None or command is None:
         return Verdict(finding)
     sides = Sides(entry, command.time, is_first_fill(step, entry), taking, taker_signer, making, maker_signer)
-    return judge_trade(witness, sides, step.pre_root, step.post_root)
+    verdict = judge_trade(witness, sides, step.pre_root, step.post_root)
+    if verdict.finding == Finding.HONEST and step.is_last and verdict.post_root != batch.settlement_root:
+        # The batch's last step leads to the root that the batch stands for.
+        return Verdict(Finding.POST_ROOT_WRONG, verdict.post_root)
+    return verdict
 
 
 def _authored(
     committed: Committed,
     witness: Witness,
     entry: TradeEntry,
-    command: Command,
+    command: Command | None,
     order_hash: bytes,
     may: Callable[[TradeEntry, PlaceOrder, Command], bool],
     first: Finding,
 ) -> tuple[Finding, PlaceOrder | None, bytes]:
     """The order and its signer; or, from `first` on, which of three is wrong: command, signature, order."""
     order = order_of(command, order_hash)
-    if order is None:
+    if order is None or command is None:
         return first, None, b""
     signer = signer_of(witness, committed.separator, command)
     if signer is None:

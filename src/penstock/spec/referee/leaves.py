@@ -17,7 +17,7 @@ from penstock.protocol.ledger import (
     TIER,
     Domains,
 )
-from penstock.protocol.quantities import MAX_POSITIONS
+from penstock.protocol.quantities import MAX_POSITIONS, MAX_TIERS
 from penstock.protocol.terms import Tier
 from penstock.protocol.words import keccak
 from penstock.spec.positions import Holding
@@ -25,6 +25,7 @@ from penstock.spec.referee.witness import Witness, leaf_hash
 from penstock.spec.state import FilledSlot, Position, Session
 
 _POSITIONS_AT: Final = 128
+_MOST_MARKETS: Final = 2 * MAX_POSITIONS + 1
 
 
 class Side(Struct):
@@ -139,7 +140,9 @@ def open_side(witness: Witness, leaf: bytes, fill: Fill | None, session: int) ->
 def open_markets(witness: Witness) -> JudgedMarkets:
     """count u8 · per market, ascending: number u24 · present u8 · leaf · terms and tiers."""
     markets: dict[int, Any] = {}
-    for _ in range(witness.number(1)):
+    count = witness.number(1)
+    witness.require(count <= _MOST_MARKETS, "too many markets")
+    for _ in range(count):
         market = witness.number(3)
         witness.require(market > max(markets, default=-1), "the markets do not ascend")
         if not witness.number(1):
@@ -147,6 +150,7 @@ def open_markets(witness: Witness) -> JudgedMarkets:
             continue
         leaf = witness.take(MARKET_LEAF.length)
         packed = witness.take(TERMS.length)
+        witness.require(packed[-1] <= MAX_TIERS, "the terms have too many tiers")
         packed += witness.take(TIER.length * packed[-1])
         witness.require(keccak(Domains.PARAMETERS + packed) == leaf[128:], "the terms are not the market's")
         markets[market] = _market(leaf, packed)

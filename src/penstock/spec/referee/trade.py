@@ -245,6 +245,8 @@ def _fees_fit(trade: _Trade) -> bool:
 def _liquidation_fits(trade: _Trade) -> bool:
     sides, market = trade.sides, trade.market
     entry, held = sides.entry, _size(trade.taker.holding, sides.entry.market)
+    if market.terms.tick == 0 or market.terms.lot == 0:
+        return False
     if not all(trade.listed.markets[m].fresh(sides.time) for m in trade.taker.holding.positions):
         return False
     if sides.first and trade.taker_before.equity >= trade.taker_before.maintenance:

@@ -1,10 +1,12 @@
 """The witness of a trade entry: the bytes a challenger brings, read in order. docs/reference/proofs.md lists them."""
 
+from typing import Final
+
 from penstock.protocol.words import keccak
 from penstock.spec.multiproof import OpeningWrong, climb
 
-WINDOW = 1_152
-"""The longest piece that is hashed in one go: an account leaf with 32 positions."""
+LONGEST_COMMAND: Final = 512
+"""What the contract hashes in one go of a record, or of signatures. An order has 448 bytes."""
 
 
 class WitnessWrong(Exception):
@@ -30,11 +32,14 @@ class Witness:
         return int.from_bytes(self.take(count), "big")
 
     def piece(self, width: int = 2) -> bytes:
-        """A length and as many bytes, at most WINDOW."""
-        length = self.number(width)
-        if length > WINDOW:
-            raise WitnessWrong("a piece of the witness is too long")
-        return self.take(length)
+        """A length of so many bytes, and as many bytes."""
+        return self.take(self.number(width))
+
+    def command_piece(self) -> bytes:
+        """A record or signatures: a length u16 and as many bytes, at most LONGEST_COMMAND."""
+        piece = self.piece()
+        self.require(len(piece) <= LONGEST_COMMAND, "a piece is too long")
+        return piece
 
     def climb(self, depth: int, leaves: dict[int, tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
         """The roots that an opening of these leaves, (old, new) by index, leads to."""

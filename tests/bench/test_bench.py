@@ -1,0 +1,111 @@
+"""The bench measures what it says: its streams are real, and its report has the shape others read. Nothing is timed."""
+
+from collections import Counter
+
+import msgspec
+import pytest
+from bench.frames import batches, cancel, place, split
+from bench.machine import Machine
+from bench.report import KEYS, BenchFailed, Report, require, rows_json
+from bench.sealed import seal_stream
+from bench.spec import SpecRun
+from bench.stream import COMMANDS_A_PRICE, KINDS, PRICE, SHARES, Parameters, generate
+from bench.survey import Survey, entries_of
+from bench.world import START, World
+
+from penstock.protocol.commands import BUY, GOOD_TIL_CANCELLED, CancelOrder, PlaceOrder
+from penstock.protocol.quantities import ANY_FILL, NO_DEADLINE
+from penstock.protocol.signing import Verified, hash_record, verify
+from penstock.protocol.wire import decode_message, encode_command, encode_message, encode_written
+
+SMALL = Parameters(accounts=60, target=150, commands=3_000)
+SIGNER = b"\x11" * 20
+
+
+@pytest.fixture(scope="module")
+def stream():
+    return generate(SMALL)
+
+
+@pytest.fixture(scope="module")
+def spec_run(stream):
+    """The spec after the whole stream, and what it said."""
+    spec = SpecRun(World(SMALL.accounts).genesis, stream.setup)
+    return spec, list(spec.apply(stream.timed))
+
+
+def test_rows_have_the_six_keys_and_the_share_of_the_limit_that_is_reached():
+    report = Report(Machine.here(), 0.0)
+    report.row("apply", 500.0, 2_000.0, "target", "commands/s")
+    [row] = msgspec.json.decode(rows_json(report))
+    assert tuple(row) == KEYS == ("stage", "ours", "limit", "limit_name", "unit", "ratio")
+    assert row == dict(zip(KEYS, ("apply", 500.0, 2_000.0, "target", "commands/s", 0.25), strict=True))
+
+
+def test_a_run_that_is_not_what_it_should_be_fails():
+    with pytest.raises(BenchFailed, match="the ledger sums to 1"):
+        require(False, "the ledger sums to 1")
+
+
+def test_frames_are_those_of_the_wire():
+    order = PlaceOrder(
+        7, 20, START + 3, NO_DEADLINE, 1, BUY, 299_000, 50, ANY_FILL, GOOD_TIL_CANCELLED, False, False, 1_000
+    )
+    message = encode_message(Verified(order, hash_record(order), (SIGNER,)))
+    assert place(3, START + 3, SIGNER, 7, 20, 1, BUY, 299_000, 50) == encode_command(3, START + 3, message)
+    gone = CancelOrder(7, 20, START + 4, NO_DEADLINE)
+    message = encode_message(Verified(gone, hash_record(gone), (SIGNER,)))
+    assert cancel(4, START + 4, SIGNER, 7, 20) == encode_command(4, START + 4, message)
+
+
+def test_batches_are_the_same_commands(stream):
+    found = batches(stream.timed, 700)
+    assert [sum(1 for _ in split(batch)) for batch in found] == [700, 700, 700, 700, 200]
+    assert b"".join(found) == stream.timed
+
+
+def test_a_stream_is_the_same_every_time_and_another_with_another_seed(stream):
+    assert generate(SMALL) == stream
+    assert generate(msgspec.structs.replace(SMALL, seed=2)).timed != stream.timed
+
+
+def test_the_mix_is_the_one_of_the_workload(stream):
+    kinds = Counter(stream.kinds)
+    assert kinds.pop(PRICE) == SMALL.commands // COMMANDS_A_PRICE
+    for kind, share in enumerate(SHARES):
+        assert abs(kinds[kind] / SMALL.commands - share) < 0.02, KINDS[kind]
+
+
+def test_the_spec_takes_the_stream_and_trades_as_the_twin_does(stream, spec_run):
+    spec, said = spec_run
+    survey = Survey()
+    for applied in said:
+        survey.read(applied)
+    assert survey.commands == SMALL.commands
+    assert len(survey.refused_commands) <= 0.05 * SMALL.commands
+    assert survey.trades == stream.trades
+    books = [0] * len(stream.resting)
+    for account in spec.state.accounts.values():
+        for order in account.orders.values():
+            books[order.market] += 1
+    assert tuple(books) == stream.resting
+
+
+def test_the_books_stay_at_their_size(stream):
+    assert all(abs(resting / SMALL.target - 1) < 0.25 for resting in stream.resting)
+
+
+def test_the_entries_of_applied_frames_are_found(spec_run):
+    spec, said = spec_run
+    assert list(entries_of(b"".join(said))) == [encode_written(entry) for entry in spec.entries]
+
+
+def test_a_sealed_stream_verifies_to_its_frames():
+    sealed = seal_stream(generate(Parameters(accounts=10, target=20, commands=60)), {3: 2})
+    separator = World(10).separator
+    assert [verify(separator, envelope) for envelope in sealed.envelopes] == [
+        decode_message(message) for _, _, message in split(sealed.timed)
+    ]
+    signers = {signer for envelope in sealed.greetings for signer in verify(separator, envelope).signers}
+    assert signers >= {signer for envelope in sealed.envelopes for signer in verify(separator, envelope).signers}
+    assert [len(verify(separator, envelope).members) for envelope in sealed.bundles[3]] == [3, 3]
