@@ -35,6 +35,26 @@ def build_examples(examples: dict[str, str]) -> None:
         subprocess.run(command, cwd=ROOT, check=True, timeout=SECONDS)
 
 
+class Companion:
+    """An example that answers every line with a line of JSON, for measuring in turns with us; it sleeps meanwhile."""
+
+    def __init__(self, package: str, name: str) -> None:
+        command = [*_RUN, "-p", package, "--example", name, "--", "--json"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, line: str) -> dict[str, Any]:
+        """Its answer to one line."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
+        answer: dict[str, Any] = msgspec.json.decode(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End its input, and with it the process."""
+        self._process.communicate(timeout=SECONDS)
+
+
 def run_example(package: str, name: str, *arguments: str) -> list[dict[str, Any]]:
     """The JSON lines an example prints."""
     command = [*_RUN, "-p", package, "--example", name, "--", "--json", *arguments]

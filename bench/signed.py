@@ -1,6 +1,6 @@
 """Stage `signed`: envelopes verified on all cores, beside libsecp256k1 alone on the same cores."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from time import perf_counter
 from types import ModuleType
 from typing import Any, Final
@@ -8,7 +8,7 @@ from typing import Any, Final
 from coincurve import PrivateKey
 
 from bench.applied import BATCH as SETUP_BATCH
-from bench.core import has_cargo, run_example
+from bench.core import Companion, has_cargo
 from bench.frames import batches, split
 from bench.machine import cores
 from bench.report import Report, require
@@ -23,53 +23,62 @@ _RAW_MANY: Final = 2_000
 
 
 class Raw:
-    """libsecp256k1 alone, verifications a second: the best of what was seen so far on one core and on all."""
+    """libsecp256k1 alone, verifications a second: the best seen on one core and on all.
+
+    Measured in turns with ours, because a shared machine has good and bad moments.
+    """
 
     def __init__(self) -> None:
-        self.one, self.all, self.name = 0.0, 0.0, "libsecp256k1"
+        self.one, self.all = 0.0, 0.0
+        self.name = "libsecp256k1" if has_cargo() else "libsecp256k1 by coincurve"
+        self._companion = Companion("penstock-protocol", "signing_rates") if has_cargo() else None
 
-    def measure(self) -> None:
-        """Look again; a shared machine has good and bad moments."""
-        if not has_cargo():
-            self.name = "libsecp256k1 by coincurve"
-            self.one = max(self.one, _coincurve())
-            self.all = self.one * cores()
-            return
-        for line in run_example("penstock-protocol", "signing_rates"):
-            rate = float(line["libsecp256k1"])
-            if line["threads"] == 1:
-                self.one = max(self.one, rate)
-            if line["threads"] == cores():
-                self.all = max(self.all, rate)
+    def measure_one(self) -> None:
+        """Look again, on one core."""
+        self.one = max(self.one, self._measure(1) if self._companion else _coincurve())
+
+    def measure_all(self) -> None:
+        """Look again, on all cores; without cargo, one core's rate times the cores."""
+        self.all = max(self.all, self._measure(cores()) if self._companion else _coincurve() * cores())
+
+    def close(self) -> None:
+        """No more looks."""
+        if self._companion is not None:
+            self._companion.close()
+
+    def _measure(self, threads: int) -> float:
+        assert self._companion is not None
+        return float(self._companion.ask(str(threads))["libsecp256k1"])
 
 
 def measure_signed(core: ModuleType, sealed: Sealed, raw: Raw, runs: int, report: Report) -> float:
     """Single messages, bundles, and verifying with applying behind it, through the seam; the rate of the last."""
     verifier = set_up(core, sealed)[1]
-    raw.measure()
     _check_messages(verifier, sealed)
-    single = _rate(len(sealed.envelopes), runs, lambda: _verify_all(verifier, sealed.envelopes))
-    bundles = {
-        length: length * _rate(len(made), runs, lambda made=made: _verify_all(verifier, made))  # type: ignore[misc]
-        for length, made in sealed.bundles.items()
-    }
-    both = max(_verify_and_apply(core, sealed) for _ in range(runs))
-    raw.measure()
+    single, both, bundles = 0.0, 0.0, dict.fromkeys(sealed.bundles, 0.0)
+    for _ in range(runs):
+        raw.measure_all()
+        single = max(single, _rate(verifier, sealed.envelopes))
+        for length, made in sealed.bundles.items():
+            bundles[length] = max(bundles[length], length * _rate(verifier, made))
+        both = max(both, _verify_and_apply(core, sealed))
     unit = "messages/s"
     report.row("signed", single, raw.all, f"{raw.name}, all cores", unit)
     for length, rate in bundles.items():
         report.row(f"signed, bundles of {length}", rate, raw.all * length, f"{raw.name} × {length}, all cores", unit)
     report.row("signed, verify and apply", both, raw.all, f"{raw.name}, all cores", unit)
-    report.check("signed: libsecp256k1 alone", f"{raw.one:,.0f}/s on one core, {raw.all:,.0f}/s on {cores()}")
     return both
 
 
 def measure_spec_signed(sealed: Sealed, raw: Raw, count: int, report: Report) -> None:
     """The spec on one core; it recovers every key anew."""
     separator = World(sealed.parameters.accounts).separator
-    rate = _rate(count, 1, lambda: [verify(separator, envelope) for envelope in sealed.envelopes[:count]])
-    if not raw.one:
-        raw.measure()
+    raw.measure_one()
+    started = perf_counter()
+    for envelope in sealed.envelopes[:count]:
+        verify(separator, envelope)
+    rate = count / (perf_counter() - started)
+    raw.measure_one()
     report.row("signed, spec", rate, raw.one, f"{raw.name}, one core", "messages/s")
 
 
@@ -79,9 +88,11 @@ def _verified(verifier: Any, envelopes: list[bytes]) -> list[bytes]:
     return found  # type: ignore[no-any-return]
 
 
-def _verify_all(verifier: Any, envelopes: list[bytes]) -> None:
+def _rate(verifier: Any, envelopes: list[bytes]) -> float:
+    started = perf_counter()
     for at in range(0, len(envelopes), BATCH):
         _verified(verifier, envelopes[at : at + BATCH])
+    return len(envelopes) / (perf_counter() - started)
 
 
 def _check_messages(verifier: Any, sealed: Sealed) -> None:
@@ -117,18 +128,11 @@ def _verify_and_apply(core: ModuleType, sealed: Sealed) -> float:
     return len(sealed.envelopes) / (perf_counter() - started)
 
 
-def _rate(count: int, runs: int, work: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(runs):
-        started = perf_counter()
-        work()
-        seconds.append(perf_counter() - started)
-    return count / min(seconds)
-
-
 def _coincurve() -> float:
-    key, digests = PrivateKey(keccak(b"bench raw")), [keccak(b"%d" % at) for at in range(_RAW_MANY)]
-    signatures: Sequence[bytes] = [key.sign(digest, hasher=None) for digest in digests]
-    public = key.public_key
-    pairs = list(zip(signatures, digests, strict=True))
-    return _rate(_RAW_MANY, 2, lambda: [public.verify(*pair, hasher=None) for pair in pairs])
+    key = PrivateKey(keccak(b"bench raw"))
+    digests = [keccak(b"%d" % at) for at in range(_RAW_MANY)]
+    signatures = [key.sign(digest, hasher=None) for digest in digests]
+    started = perf_counter()
+    for signature, digest in zip(signatures, digests, strict=True):
+        key.public_key.verify(signature, digest, hasher=None)
+    return _RAW_MANY / (perf_counter() - started)

@@ -99,15 +99,8 @@ def _open_step(start: uint256, batch: batches.Batch) -> (uint256, Step):
         step.previous_at = at + 1
         step.previous_bytes = reading._byte(at)
         at, step.pre_root, before = self._take(step.previous_at, step.previous_bytes)
-        leaves: openings.Leaves = empty(openings.Leaves)
-        leaves.count = 2
-        leaves.indices[0] = step.index - 1
-        leaves.indices[1] = step.index
-        leaves.old[0] = before
-        leaves.new[0] = before
-        leaves.old[1] = step_hash
-        leaves.new[1] = step_hash
-        at, root, step_hash = openings._climb(at, LIST_DEPTH, leaves)
+        pair: bytes32[2] = [before, step_hash]
+        at, root, step_hash = openings._climb_two(at, LIST_DEPTH, step.index - 1, step.index, pair, pair)
     assert root == batch.ledger_root, "referee: the step is not in the batch"
     return at, step
 

@@ -13,12 +13,14 @@ import reading
 MAX_LEAVES: constant(uint256) = 65
 DEEPEST: constant(uint256) = 12
 
+# Four bits for each mask: how many children it gives.
+GIVEN: constant(uint256) = 4_841_987_667_533_046_032
+
 struct Leaves:
     count: uint256
     # Ascending, none twice.
     indices: uint256[MAX_LEAVES]
-    old: bytes32[MAX_LEAVES]
-    new: bytes32[MAX_LEAVES]
+    hashes: bytes32[MAX_LEAVES]
 
 EMPTY: immutable(bytes32[DEEPEST])
 
@@ -49,32 +51,16 @@ def _climb_one(
     old: bytes32 = old_leaf
     new: bytes32 = new_leaf
     for level: uint256 in range(first, depth, bound=DEEPEST):
-        mask: uint256 = reading._byte(at)
+        mask: uint256 = convert(slice(msg.data, at, 1), uint256)
         known: uint256 = index & 3
-        assert mask < 16 and (mask >> known) & 1 == 0, "referee: an opening's mask is wrong"
-        at += 1
-        absent: bytes32 = EMPTY[level]
-        children: bytes32[4] = [absent, absent, absent, absent]
-        if mask & 1 != 0:
-            children[0] = convert(slice(msg.data, at, 32), bytes32)
-            at += 32
-        if mask & 2 != 0:
-            children[1] = convert(slice(msg.data, at, 32), bytes32)
-            at += 32
-        if mask & 4 != 0:
-            children[2] = convert(slice(msg.data, at, 32), bytes32)
-            at += 32
-        if mask & 8 != 0:
-            children[3] = convert(slice(msg.data, at, 32), bytes32)
-            at += 32
         changed: bool = new != old
-        children[known] = old
-        old = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+        at += 1
+        old = self._parent(at, level, mask, known, old)
         if changed:
-            children[known] = new
-            new = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+            new = self._parent(at, level, mask, known, new)
         else:
             new = old
+        at += self._given(mask)
         index >>= 2
     assert index == 0, "referee: a leaf is outside its tree"
     return at, old, new
@@ -82,51 +68,156 @@ def _climb_one(
 
 @internal
 @view
-def _climb(start: uint256, depth: uint256, leaves: Leaves) -> (uint256, bytes32, bytes32):
+def _climb_two(
+    start: uint256, depth: uint256, low: uint256, high: uint256, old_leaves: bytes32[2], new_leaves: bytes32[2]
+) -> (uint256, bytes32, bytes32):
     """
-    @notice Where the opening of all these leaves ends, and the roots with their old and their new hashes.
+    @notice The same for two leaves, the lower index first.
+    """
+    at: uint256 = start
+    old: bytes32[2] = old_leaves
+    new: bytes32[2] = new_leaves
+    indices: uint256[2] = [low, high]
+    for level: uint256 in range(depth, bound=DEEPEST):
+        if indices[0] >> 2 == indices[1] >> 2:
+            mask: uint256 = convert(slice(msg.data, at, 1), uint256)
+            at += 1
+            children: bytes32[4] = self._children(at, level, mask)
+            known: uint256 = (1 << (indices[0] & 3)) | (1 << (indices[1] & 3))
+            assert mask & known == 0, "referee: an opening's mask is wrong"
+            children[indices[0] & 3] = old[0]
+            children[indices[1] & 3] = old[1]
+            old[0] = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+            children[indices[0] & 3] = new[0]
+            children[indices[1] & 3] = new[1]
+            new[0] = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+            at += self._given(mask)
+            return self._climb_one(at, level + 1, depth, indices[0] >> 2, old[0], new[0])
+        for which: uint256 in range(2):
+            mask: uint256 = convert(slice(msg.data, at, 1), uint256)
+            known: uint256 = indices[which] & 3
+            changed: bool = new[which] != old[which]
+            at += 1
+            old[which] = self._parent(at, level, mask, known, old[which])
+            if changed:
+                new[which] = self._parent(at, level, mask, known, new[which])
+            else:
+                new[which] = old[which]
+            at += self._given(mask)
+            indices[which] >>= 2
+    raise "referee: a leaf is outside its tree"
+
+
+@internal
+@view
+def _climb_many(  # long: a loop over levels around one over parents, in one frame for the memory's sake
+    start: uint256, depth: uint256, leaves: Leaves, changes: uint256, new_leaf: bytes32
+) -> (uint256, bytes32, bytes32):
+    """
+    @notice The same for many leaves, of which one changes: the one at place `changes`.
     """
     at: uint256 = start
     known: Leaves = leaves
+    change: uint256 = changes
+    new: bytes32 = new_leaf
     for level: uint256 in range(depth, bound=DEEPEST):
         count: uint256 = known.count
         if count == 1:
-            return self._climb_one(at, level, depth, known.indices[0], known.old[0], known.new[0])
-        absent: bytes32 = EMPTY[level]
+            return self._climb_one(at, level, depth, known.indices[0], known.hashes[0], new)
         child: uint256 = 0
+        parent: uint256 = 0
+        changed: uint256 = change
         # The parents take the places of their children, which have been read by then.
-        for parent: uint256 in range(MAX_LEAVES):
+        for _: uint256 in range(MAX_LEAVES):
+            index: uint256 = known.indices[child]
+            hashed: bytes32 = known.hashes[child]
+            place: uint256 = index >> 2
+            mask: uint256 = convert(slice(msg.data, at, 1), uint256)
+            at += 1
+            next: uint256 = child + 1
+            if next == count or known.indices[next] >> 2 != place:
+                known.hashes[parent] = self._parent(at, level, mask, index & 3, hashed)
+                if child == changed:
+                    change = parent
+                    if new == hashed:
+                        new = known.hashes[parent]
+                    else:
+                        new = self._parent(at, level, mask, index & 3, new)
+            else:
+                children: bytes32[4] = self._children(at, level, mask)
+                new_place: uint256 = 4
+                for known_child: uint256 in range(4):
+                    assert (mask >> (index & 3)) & 1 == 0, "referee: an opening's mask is wrong"
+                    children[index & 3] = known.hashes[next - 1]
+                    if next - 1 == changed:
+                        new_place = index & 3
+                    if next == count or known.indices[next] >> 2 != place:
+                        break
+                    index = known.indices[next]
+                    next += 1
+                known.hashes[parent] = keccak256(
+                    concat(0x02, children[0], children[1], children[2], children[3])
+                )
+                if new_place < 4:
+                    change = parent
+                    children[new_place] = new
+                    new = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+            at += self._given(mask)
+            known.indices[parent] = place
+            parent += 1
+            child = next
             if child == count:
                 break
-            mask: uint256 = reading._byte(at)
-            assert mask < 16, "referee: an opening's mask is wrong"
-            at += 1
-            old: bytes32[4] = [absent, absent, absent, absent]
-            for sibling: uint256 in range(4):
-                if (mask >> sibling) & 1 != 0:
-                    old[sibling] = convert(slice(msg.data, at, 32), bytes32)
-                    at += 32
-            new: bytes32[4] = old
-            changed: bool = False
-            index: uint256 = known.indices[child]
-            place: uint256 = index >> 2
-            for _: uint256 in range(4):
-                assert (mask >> (index & 3)) & 1 == 0, "referee: an opening's mask is wrong"
-                old[index & 3] = known.old[child]
-                new[index & 3] = known.new[child]
-                changed = changed or known.old[child] != known.new[child]
-                child += 1
-                if child == count:
-                    break
-                index = known.indices[child]
-                if index >> 2 != place:
-                    break
-            hashed: bytes32 = keccak256(concat(0x02, old[0], old[1], old[2], old[3]))
-            known.indices[parent] = place
-            known.old[parent] = hashed
-            if changed:
-                hashed = keccak256(concat(0x02, new[0], new[1], new[2], new[3]))
-            known.new[parent] = hashed
-            known.count = parent + 1
+        known.count = parent
     assert known.count == 1 and known.indices[0] == 0, "referee: a leaf is outside its tree"
-    return at, known.old[0], known.new[0]
+    return at, known.hashes[0], new
+
+
+@internal
+@pure
+def _given(mask: uint256) -> uint256:
+    """
+    @notice How many bytes of children follow a mask.
+    """
+    return ((GIVEN >> (mask << 2)) & 15) << 5
+
+
+@internal
+@view
+def _children(start: uint256, level: uint256, mask: uint256) -> bytes32[4]:
+    """
+    @notice The given children, and the empty subtree in the places of the others.
+    """
+    at: uint256 = start
+    absent: bytes32 = EMPTY[level]
+    children: bytes32[4] = [absent, absent, absent, absent]
+    assert mask < 16, "referee: an opening's mask is wrong"
+    for child: uint256 in range(4):
+        if (mask >> child) & 1 != 0:
+            children[child] = convert(slice(msg.data, at, 32), bytes32)
+            at += 32
+    return children
+
+
+@internal
+@view
+def _parent(at: uint256, level: uint256, mask: uint256, known: uint256, node: bytes32) -> bytes32:
+    """
+    @notice The hash over one known child and what the mask says of its siblings.
+    """
+    if mask == 15 ^ (1 << known):
+        # Every sibling is given.
+        if known == 0:
+            return keccak256(concat(0x02, node, slice(msg.data, at, 96)))
+        if known == 1:
+            return keccak256(concat(0x02, slice(msg.data, at, 32), node, slice(msg.data, at + 32, 64)))
+        if known == 2:
+            return keccak256(concat(0x02, slice(msg.data, at, 64), node, slice(msg.data, at + 64, 32)))
+        return keccak256(concat(0x02, slice(msg.data, at, 96), node))
+    absent: bytes32 = EMPTY[level]
+    children: bytes32[4] = [absent, absent, absent, absent]
+    if mask != 0:
+        assert (mask >> known) & 1 == 0, "referee: an opening's mask is wrong"
+        children = self._children(at, level, mask)
+    children[known] = node
+    return keccak256(concat(0x02, children[0], children[1], children[2], children[3]))

@@ -73,21 +73,22 @@ def _judge(start: uint256, sides: commands.Sides, pre_root: bytes32, post_root: 
         finding = findings.MARKET_UNKNOWN
         if trade.market.found:
             finding = self._find(sides, maker, taker, trade)
-    if finding == findings.HONEST:
-        markets.new[traded] = leaves._market_leaf_after(trade.market)
+    honest: bool = finding == findings.HONEST
     rest_at: uint256 = at
     old_markets: bytes32 = empty(bytes32)
-    new_markets: bytes32 = empty(bytes32)
-    at, old_markets, new_markets = openings._climb(at + 96, MARKETS_DEPTH, markets)
+    new_markets: bytes32 = markets.hashes[traded]
+    if honest:
+        new_markets = leaves._market_leaf_after(trade.market)
+    at, old_markets, new_markets = openings._climb_many(
+        at + 96, MARKETS_DEPTH, markets, traded, new_markets
+    )
     old_accounts: bytes32 = empty(bytes32)
     new_accounts: bytes32 = empty(bytes32)
-    at, old_accounts, new_accounts = openings._climb(
-        at, ACCOUNTS_DEPTH, self._accounts(sides.entry, maker, taker, trade, finding == findings.HONEST)
-    )
+    at, old_accounts, new_accounts = self._climb_accounts(at, sides.entry, maker, taker, trade, honest)
     rest: Bytes[96] = slice(msg.data, rest_at, 96)
     before: bytes32 = keccak256(concat(0x08, old_accounts, old_markets, rest))
     assert before == pre_root, "referee: the leaves are not those before the entry"
-    if finding != findings.HONEST:
+    if not honest:
         return at, finding, empty(bytes32)
     root: bytes32 = keccak256(concat(0x08, new_accounts, new_markets, rest))
     return at, (findings.HONEST if root == post_root else findings.POST_ROOT_WRONG), root
@@ -177,8 +178,7 @@ def _open_markets(
             traded = place
         if present:
             market: leaves.Market = empty(leaves.Market)
-            at, market, known.old[place] = leaves._open_market(at, sides.time)
-            known.new[place] = known.old[place]
+            at, market, known.hashes[place] = leaves._open_market(at, sides.time)
             if number == trade.maker.market:
                 trade.maker = self._pass(trade.maker, market, number == sides.entry.market)
             if number == trade.taker.market:
@@ -464,26 +464,24 @@ def _positions_after(side: leaves.Side, holding: Holding) -> uint256:
 
 @internal
 @view
-def _accounts(
-    entry: entries.Entry, maker: leaves.Side, taker: leaves.Side, trade: Trade, honest: bool
-) -> openings.Leaves:
+def _climb_accounts(
+    start: uint256, entry: entries.Entry, maker: leaves.Side, taker: leaves.Side, trade: Trade, honest: bool
+) -> (uint256, bytes32, bytes32):
     """
-    @notice Both account leaves, in order, before the fill and after it.
+    @notice Where the opening of both accounts ends, and their root before the fill and, where it is right, after it.
     """
-    found: openings.Leaves = empty(openings.Leaves)
-    found.count = 2
     making: uint256 = convert(entry.maker > entry.taker, uint256)
-    found.indices[making] = entry.maker
-    found.indices[1 - making] = entry.taker
-    found.old[making] = leaves._account_leaf(maker)
-    found.old[1 - making] = leaves._account_leaf(taker)
+    old: bytes32[2] = empty(bytes32[2])
+    old[making] = leaves._account_leaf(maker)
+    old[1 - making] = leaves._account_leaf(taker)
+    new: bytes32[2] = old
     if honest:
-        found.new[making] = leaves._account_leaf_after(
+        new[making] = leaves._account_leaf_after(
             maker, trade.maker.cash, entry.market, trade.maker.place, trade.maker.held, trade.maker.after
         )
-        found.new[1 - making] = leaves._account_leaf_after(
+        new[1 - making] = leaves._account_leaf_after(
             taker, trade.taker.cash, entry.market, trade.taker.place, trade.taker.held, trade.taker.after
         )
-    else:
-        found.new = found.old
-    return found
+    low: uint256 = min(entry.maker, entry.taker)
+    high: uint256 = max(entry.maker, entry.taker)
+    return openings._climb_two(start, ACCOUNTS_DEPTH, low, high, old, new)

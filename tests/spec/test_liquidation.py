@@ -265,3 +265,13 @@ def test_a_partial_close_leaves_the_rest_for_the_next_poke():
     world.buy(OTHER, DUE - 4_000, 70_000)
     assert story(world.liquidate(SMALL))[0] == ("traded", OTHER, SMALL, DUE - 4_000, 70_000)
     assert world.size(SMALL) == 0
+
+
+def test_the_bound_of_a_liquidation_stops_at_the_highest_price_there_is():
+    world = World(traders=1)
+    market = world.state.markets[0]
+    market.mark_price = (1 << 40) - 1
+    assert band_price(market, BUY) == (1 << 40) - 1
+    assert 0 < band_price(market, SELL) < market.mark_price
+    market.mark_price = 1
+    assert (band_price(market, BUY), band_price(market, SELL)) == (1, 1)

@@ -1,5 +1,6 @@
 //! Signed orders a second, against libsecp256k1 alone on as many threads:
-//! `cargo run --release -p penstock-protocol --example signing_rates`; with `--json`, libsecp256k1 alone, a line each.
+//! `cargo run --release -p penstock-protocol --example signing_rates`; with `--json`, libsecp256k1 alone,
+//! measured once for each line of input, a number of threads.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, clippy::float_arithmetic)]
 
 #[path = "../tests/sealed/mod.rs"]
@@ -21,13 +22,14 @@ const BUNDLES: u64 = 4_000;
 
 fn main() {
     let raw: Vec<_> = (0..ORDERS).map(raw_signature).collect();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if std::env::args().any(|argument| argument == "--json") {
-        for threads in [1, cores, 1, cores, cores] {
+        for line in std::io::stdin().lines() {
+            let threads = line.expect("a line").trim().parse().expect("a number of threads");
             println!("{{\"threads\": {threads}, \"libsecp256k1\": {:.0}}}", verify_alone(threads, &raw));
         }
         return;
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let signers: Vec<Signer> = (0..SIGNERS).map(Signer::new).collect();
     let signer = |at: u64| &signers[(at * 7 % SIGNERS) as usize];
     let known: Vec<Vec<u8>> = signers.iter().map(|signer| signed_order(signer, 1)).collect();

@@ -8,6 +8,7 @@ from msgspec import Struct
 from penstock.participants.slots import Slots
 from penstock.protocol.commands import BUY, SELL
 from penstock.protocol.quantities import MAX_BUNDLE, MAX_OPEN_ORDERS
+from penstock.simulation.best_price import BestPrice
 from penstock.simulation.recorded_book import Target
 
 BAND: Final = 64
@@ -52,27 +53,22 @@ class _Side:
         self.counts = [0] * makers
         self.left_out = 0
         self.touched: set[int] = set()
-        self._best: int | None = None
+        self._best = BestPrice(side, self.sizes)
 
     def best(self) -> int | None:
-        """The best price, found again only when the last one has gone."""
-        if self._best is None and self.sizes:
-            self._best = max(self.sizes) if self.side == BUY else min(self.sizes)
-        return self._best
+        return self._best.now()
 
     def add(self, price: int, slot: int, maker: int) -> None:
         """A new level, its size still to be set."""
         self.slots[price] = slot
         self.counts[maker] += 1
-        if self._best is not None and (price > self._best if self.side == BUY else price < self._best):
-            self._best = price
+        self._best.came(price)
 
     def drop(self, price: int, maker: int) -> int:
         """The slot of a level that has gone."""
         del self.sizes[price]
         self.counts[maker] -= 1
-        if price == self._best:
-            self._best = None
+        self._best.went(price)
         return self.slots.pop(price)
 
 

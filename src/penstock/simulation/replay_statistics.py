@@ -5,6 +5,7 @@ from typing import Any
 
 from penstock.participants.client import Answer
 from penstock.protocol.commands import BUY, SELL
+from penstock.simulation.best_price import BestPrice
 from penstock.simulation.mirror import Change, Put
 
 
@@ -71,6 +72,7 @@ class AcknowledgedBook:
     def __init__(self) -> None:
         self._orders: dict[tuple[int, int], tuple[int, int, int]] = {}
         self._levels: dict[int, dict[int, tuple[int, int]]] = {BUY: {}, SELL: {}}
+        self._best = {side: BestPrice(side, levels) for side, levels in self._levels.items()}
 
     def accept(self, maker: int, change: Change) -> None:
         """An order change was acknowledged."""
@@ -79,12 +81,12 @@ class AcknowledgedBook:
         if isinstance(change, Put):
             self._orders[owner] = (change.side, change.price, change.size)
             self._levels[change.side][change.price] = owner
+            self._best[change.side].came(change.price)
 
     def accept_fill(self, taker_side: int, size: int) -> None:
         """A taker's order of ours matched `size`, best prices first."""
         side = SELL if taker_side == BUY else BUY
-        while size and self._levels[side]:
-            price = self._best(side)
+        while size and (price := self._best[side].now()) is not None:
             owner = self._levels[side][price]
             rest = self._orders[owner][2]
             traded = min(size, rest)
@@ -97,22 +99,20 @@ class AcknowledgedBook:
     def clear(self) -> None:
         """Every order is gone."""
         self._orders.clear()
-        for levels in self._levels.values():
+        for side, levels in self._levels.items():
             levels.clear()
+            self._best[side].went()
 
     def mid(self) -> float | None:
         """Middle of the best prices in price units, None while a side is empty."""
-        if not self._levels[BUY] or not self._levels[SELL]:
-            return None
-        return (self._best(BUY) + self._best(SELL)) / 2
-
-    def _best(self, side: int) -> int:
-        return max(self._levels[side]) if side == BUY else min(self._levels[side])
+        bid, ask = self._best[BUY].now(), self._best[SELL].now()
+        return None if bid is None or ask is None else (bid + ask) / 2
 
     def _drop(self, owner: tuple[int, int]) -> None:
         order = self._orders.pop(owner, None)
         if order is not None and self._levels[order[0]].get(order[1]) == owner:
             del self._levels[order[0]][order[1]]
+            self._best[order[0]].went(order[1])
 
 
 class VenueBook:
@@ -121,23 +121,27 @@ class VenueBook:
     def __init__(self, price_unit: float) -> None:
         self._price_unit = price_unit
         self._levels: dict[str, set[int]] = {"bids": set(), "asks": set()}
+        self._best = {"bids": BestPrice(BUY, self._levels["bids"]), "asks": BestPrice(SELL, self._levels["asks"])}
 
     def take(self, notification: dict[str, Any]) -> None:
         """Apply one `book.*` notification."""
         for side, prices in self._levels.items():
             if notification["type"] == "snapshot":
                 prices.clear()
+                self._best[side].went()
             for action, price, _ in notification[side]:
                 units = round(price / self._price_unit)
                 if action == "delete":
                     prices.discard(units)
+                    self._best[side].went(units)
                 else:
                     prices.add(units)
+                    self._best[side].came(units)
 
     def mid(self) -> float | None:
         """Middle of the best prices in price units, None while a side is empty."""
-        bids, asks = self._levels["bids"], self._levels["asks"]
-        return (max(bids) + min(asks)) / 2 if bids and asks else None
+        bid, ask = self._best["bids"].now(), self._best["asks"].now()
+        return None if bid is None or ask is None else (bid + ask) / 2
 
 
 def _quantiles(values: list[float]) -> dict[str, float | int | None]:

@@ -9,23 +9,24 @@ from msgspec import Struct
 from penstock.participants.slots import Slots
 from penstock.protocol.commands import BUY, SELL
 from penstock.simulation.accounts import makers_of
+from penstock.simulation.best_price import BestPrice
 from penstock.simulation.mirror import BAND, Batch, Mirror, Pull
 from penstock.simulation.recorded_book import RecordedBook
 from penstock.simulation.recording import IndexPrice, Recording, Trade, load_recording
 
 
 class NaiveBook:
-    """Orders by (maker, slot), matched by scanning for the best price. Slow, obvious, and knows no mirror."""
+    """Orders by (maker, slot), matched best price first. Obvious, and knows no mirror."""
 
     def __init__(self) -> None:
         self.levels: dict[int, dict[int, int]] = {BUY: {}, SELL: {}}
+        self._best = {side: BestPrice(side, prices) for side, prices in self.levels.items()}
         self._orders: dict[tuple[int, int], tuple[int, int]] = {}
         self._owners: dict[tuple[int, int], tuple[int, int]] = {}
 
     def best(self, side: int) -> int | None:
         """The best price of a side, or None."""
-        prices = self.levels[side]
-        return (max(prices) if side == BUY else min(prices)) if prices else None
+        return self._best[side].now()
 
     def apply(self, batch: Batch) -> None:
         """Place, replace and cancel. Raises ValueError for what a venue would refuse: a crossing post-only order,
@@ -47,6 +48,7 @@ class NaiveBook:
         if price in self.levels[side]:
             raise ValueError(f"two orders at {price}")
         self.levels[side][price] = size
+        self._best[side].came(price)
         self._orders[owner] = (side, price)
         self._owners[side, price] = owner
 
@@ -56,6 +58,7 @@ class NaiveBook:
         if place is None:
             return False
         del self._owners[place], self.levels[place[0]][place[1]]
+        self._best[place[0]].went(place[1])
         return True
 
     def take(self, side: int, limit: int, size: int) -> int:

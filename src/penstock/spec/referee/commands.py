@@ -103,9 +103,7 @@ def _in_time(order: PlaceOrder, command: Command) -> bool:
     return command.time <= min(order.deadline, deadline)
 
 
-def _take_command(
-    witness: Witness, form: int, sequence: int, member: int, *, order: bool
-) -> tuple[Command, bytes]:
+def _take_command(witness: Witness, form: int, sequence: int, member: int, *, order: bool) -> tuple[Command, bytes]:
     """A command and its leaf hash."""
     time = witness.number(8)
     signatures = witness.command_piece() if form == _SIGNATURES else None
