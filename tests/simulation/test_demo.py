@@ -36,16 +36,24 @@ def children_of(home: Path) -> list[str]:
     ]
 
 
-def test_the_demo_mirrors_the_recording_and_everybody_leaves_with_their_money(tmp_path):
-    report = demo(tmp_path / "report.json", "--seconds", "12")
+ENGINES = ["spec", pytest.param("native", marks=pytest.mark.needs_native)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_demo_mirrors_the_recording_and_everybody_leaves_with_their_money(tmp_path, engine):
+    report = demo(tmp_path / "report.json", "--seconds", "12", "--engine", engine)
     assert problems(report) == []
+    assert report["engine"] == engine
+    assert report["levels"] == ("all" if engine == "native" else 20)
+    assert report["book_levels"]["left_out"] == 0
+    assert report["book_levels"]["most"] >= (1_000 if engine == "native" else 20)
     assert report["tape"]["matched_share"] >= 0.8
     assert report["tape"]["matched_share"] <= report["tape"]["reachable_share"] + 1e-9
     assert report["mid_error_bps"]["p99"] <= 2
     assert report["trades"] > 500
     assert report["batches"] >= 3
     assert report["ledger_entries"] > report["trades"]
-    assert report["exits"] == {"subaccounts": 9, "proved": 9, "paid": 9}
+    assert report["exits"] == {"subaccounts": 29, "proved": 29, "paid": 29}
     assert report["conservation"]["difference"] == 0
     assert report["conservation"]["held"] > 0, "taker fees end in the insurance fund"
     assert report["settlement_root"] == report["settlement_root_on_chain"]
