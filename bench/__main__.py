@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import applied, cache, journaled, kernels, roots, signed
-from bench.core import build_examples, has_cargo, native_core
+from bench.core import build_examples, native_core
 from bench.machine import Machine, cores, load
 from bench.plan import QUICK, WHOLE, Plan
 from bench.report import BenchFailed, Report, print_report, rows_json
@@ -42,7 +42,7 @@ def bench(
     if core is None:
         REMARKS.print("bench: the native core is not built: only the spec is measured", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=REMARKS, transient=True) as progress:
+    with Progress(*columns, console=REMARKS, transient=True, disable=not REMARKS.is_terminal) as progress:
         task = progress.add_task("bench", total=4 if core is None else 7)
 
         def say(stage: str) -> None:
@@ -64,8 +64,7 @@ def bench(
 
 def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, say: Say) -> None:
     say("making the streams")
-    if has_cargo():
-        build_examples(EXAMPLES)
+    rust = core is not None and build_examples(EXAMPLES)
     stream = cache.stream_of(plan.applied)
     sealed = cache.sealed_of(plan.signed, {10: plan.bundles_of_10, 64: plan.bundles_of_64})
     aftermath = None
@@ -81,19 +80,23 @@ def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, s
     if core is not None and aftermath is not None:
         roots.measure_roots(core, stream.parameters.accounts, aftermath, expected, plan.runs, report)
     say("signed")
-    unjournaled = _measure_signed(core, sealed, plan, report)
+    unjournaled = _measure_signed(core, sealed, plan, rust, report)
     if core is None:
         return
     say("journaled")
     journaled.measure_journaled(sealed, plan.rounds, report)
     journaled.measure_batches(core, sealed, unjournaled, plan.rounds, report)
     say("keccak, book")
-    _measure_kernels(quick, report)
+    if not rust:
+        report.remark("keccak and book are not measured: cargo is missing, or could not build their examples")
+        return
+    kernels.measure_keccak(report)
+    kernels.measure_book(quick, report)
 
 
-def _measure_signed(core: ModuleType | None, sealed: Sealed, plan: Plan, report: Report) -> float:
+def _measure_signed(core: ModuleType | None, sealed: Sealed, plan: Plan, rust: bool, report: Report) -> float:
     """What is verified and applied a second; 0 where only the spec is measured."""
-    raw = signed.Raw()
+    raw = signed.Raw(rust)
     try:
         unjournaled = 0.0 if core is None else signed.measure_signed(core, sealed, raw, plan.runs, report)
         signed.measure_spec_signed(sealed, raw, plan.spec_commands, report)
@@ -106,14 +109,6 @@ def _measure_signed(core: ModuleType | None, sealed: Sealed, plan: Plan, report:
 def _alone(raw: signed.Raw) -> str:
     everywhere = f", {raw.all:,.0f}/s on {cores()}" if raw.all else ""
     return f"{raw.one:,.0f}/s on one core{everywhere}"
-
-
-def _measure_kernels(quick: bool, report: Report) -> None:
-    if not has_cargo():
-        report.remark("keccak and book are not measured: cargo is missing")
-        return
-    kernels.measure_keccak(report)
-    kernels.measure_book(quick, report)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ _NODE: Final = 129
 """Bytes hashed for a node of an account's tree: a domain byte and four words."""
 _ARRAY_BOOK: Final = 32_000_000
 """A plain C array book with 45,000 resting orders on this kind of machine; measured before, not in this run."""
+ROUNDS: Final = 2
 OPERATIONS: Final = {False: 5_000_000, True: 1_000_000}
 
 
 def measure_keccak(report: Report) -> None:
     """Hashes side by side beside as many plain ones."""
-    rates = {
-        line["width"]: float(line["rate"])
-        for line in run_example("penstock-protocol", "keccak_rates")
-        if line["length"] == _NODE
-    }
+    rates: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        for line in run_example("penstock-protocol", "keccak_rates"):
+            if line["length"] == _NODE:
+                rates[line["width"]] = max(rates.get(line["width"], 0.0), float(line["rate"]))
     plain = rates["plain"]
     for width, rate in rates.items():
         lanes = _LANES[width]

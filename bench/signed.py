@@ -8,7 +8,7 @@ from typing import Any, Final
 from coincurve import PrivateKey
 
 from bench.applied import BATCH as SETUP_BATCH
-from bench.core import Companion, has_cargo
+from bench.core import Companion
 from bench.frames import batches, split
 from bench.machine import cores
 from bench.report import Report, require
@@ -25,20 +25,20 @@ _RAW_MANY: Final = 2_000
 class Raw:
     """libsecp256k1 alone, verifications a second: the best seen on one core and on all.
 
-    Measured in turns with ours, because a shared machine has good and bad moments.
+    Measured in turns with ours, because a shared machine has good and bad moments; through coincurve without `rust`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rust: bool) -> None:
         self.one, self.all = 0.0, 0.0
-        self.name = "libsecp256k1" if has_cargo() else "libsecp256k1 by coincurve"
-        self._companion = Companion("penstock-protocol", "signing_rates") if has_cargo() else None
+        self.name = "libsecp256k1" if rust else "libsecp256k1 by coincurve"
+        self._companion = Companion("penstock-protocol", "signing_rates") if rust else None
 
     def measure_one(self) -> None:
         """Look again, on one core."""
         self.one = max(self.one, self._measure(1) if self._companion else _coincurve())
 
     def measure_all(self) -> None:
-        """Look again, on all cores; without cargo, one core's rate times the cores."""
+        """Look again, on all cores; through coincurve, one core's rate times the cores."""
         self.all = max(self.all, self._measure(cores()) if self._companion else _coincurve() * cores())
 
     def close(self) -> None:

@@ -37,15 +37,17 @@ def __init__(settlement: address, vault: address):
 
 @external
 @view
-def judge(
-    batch: batches.Batch, maker_batch: batches.Batch, witness: Bytes[reading.MAX_WITNESS]
-) -> commands.Opened:
+@raw_return
+def __default__() -> Bytes[reading.OPENED_BYTES]:
     """
-    @notice What is found before any leaf is looked at, and what the leaves are to be judged by.
+    @notice What is found before any leaf is looked at, and what the leaves are to be judged by: an encoded Opened.
+    @dev To be called with the calldata of Referee.judge as it is. An argument would be copied to memory.
     """
+    batch: batches.Batch = abi_decode(slice(msg.data, reading.BATCH_AT, 448), batches.Batch)
+    maker_batch: batches.Batch = abi_decode(slice(msg.data, reading.MAKER_BATCH_AT, 448), batches.Batch)
     opened: commands.Opened = self._judge(reading._start(), batch, maker_batch)
     reading._assert_inside(opened.at)
-    return opened
+    return abi_encode(opened)
 
 
 @internal

@@ -31,8 +31,6 @@ struct Verdict:
     # The settlement root the step leads to; zero where it was not reached.
     post_root: bytes32
 
-OPENED_BYTES: constant(uint256) = 2048
-
 ENTRY_REFEREE: public(immutable(address))
 
 
@@ -61,9 +59,9 @@ def judge(batch: batches.Batch, maker_batch: batches.Batch, witness: Bytes[readi
 @internal
 @view
 def _judge() -> Verdict:
-    # The first half has the same arguments and reads the same calldata; where it reverts, so does this.
-    returned: Bytes[OPENED_BYTES] = raw_call(
-        ENTRY_REFEREE, msg.data, max_outsize=OPENED_BYTES, is_static_call=True
+    # The first half reads the same calldata. Where it reverts, so does this.
+    returned: Bytes[reading.OPENED_BYTES] = raw_call(
+        ENTRY_REFEREE, msg.data, max_outsize=reading.OPENED_BYTES, is_static_call=True
     )
     opened: commands.Opened = abi_decode(returned, commands.Opened)
     if opened.finding != findings.HONEST:

@@ -69,42 +69,36 @@ def _climb_one(
 @internal
 @view
 def _climb_two(
-    start: uint256, depth: uint256, low: uint256, high: uint256, old_leaves: bytes32[2], new_leaves: bytes32[2]
+    start: uint256, depth: uint256, first: uint256, second: uint256, old_leaves: bytes32[2], new_leaves: bytes32[2]
 ) -> (uint256, bytes32, bytes32):
     """
     @notice The same for two leaves, the lower index first.
     """
     at: uint256 = start
-    old: bytes32[2] = old_leaves
-    new: bytes32[2] = new_leaves
-    indices: uint256[2] = [low, high]
+    low: uint256 = first
+    high: uint256 = second
+    old_low: bytes32 = old_leaves[0]
+    old_high: bytes32 = old_leaves[1]
+    new_low: bytes32 = new_leaves[0]
+    new_high: bytes32 = new_leaves[1]
     for level: uint256 in range(depth, bound=DEEPEST):
-        if indices[0] >> 2 == indices[1] >> 2:
+        if low >> 2 == high >> 2:
             mask: uint256 = convert(slice(msg.data, at, 1), uint256)
             at += 1
+            assert mask & ((1 << (low & 3)) | (1 << (high & 3))) == 0, "referee: an opening's mask is wrong"
             children: bytes32[4] = self._children(at, level, mask)
-            known: uint256 = (1 << (indices[0] & 3)) | (1 << (indices[1] & 3))
-            assert mask & known == 0, "referee: an opening's mask is wrong"
-            children[indices[0] & 3] = old[0]
-            children[indices[1] & 3] = old[1]
-            old[0] = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
-            children[indices[0] & 3] = new[0]
-            children[indices[1] & 3] = new[1]
-            new[0] = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
             at += self._given(mask)
-            return self._climb_one(at, level + 1, depth, indices[0] >> 2, old[0], new[0])
-        for which: uint256 in range(2):
-            mask: uint256 = convert(slice(msg.data, at, 1), uint256)
-            known: uint256 = indices[which] & 3
-            changed: bool = new[which] != old[which]
-            at += 1
-            old[which] = self._parent(at, level, mask, known, old[which])
-            if changed:
-                new[which] = self._parent(at, level, mask, known, new[which])
-            else:
-                new[which] = old[which]
-            at += self._given(mask)
-            indices[which] >>= 2
+            children[low & 3] = old_low
+            children[high & 3] = old_high
+            old_low = self._hash(children)
+            children[low & 3] = new_low
+            children[high & 3] = new_high
+            new_low = self._hash(children)
+            return self._climb_one(at, level + 1, depth, low >> 2, old_low, new_low)
+        at, old_low, new_low = self._step(at, level, low & 3, old_low, new_low)
+        at, old_high, new_high = self._step(at, level, high & 3, old_high, new_high)
+        low >>= 2
+        high >>= 2
     raise "referee: a leaf is outside its tree"
 
 
@@ -155,13 +149,11 @@ def _climb_many(  # long: a loop over levels around one over parents, in one fra
                         break
                     index = known.indices[next]
                     next += 1
-                known.hashes[parent] = keccak256(
-                    concat(0x02, children[0], children[1], children[2], children[3])
-                )
+                known.hashes[parent] = self._hash(children)
                 if new_place < 4:
                     change = parent
                     children[new_place] = new
-                    new = keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+                    new = self._hash(children)
             at += self._given(mask)
             known.indices[parent] = place
             parent += 1
@@ -171,6 +163,22 @@ def _climb_many(  # long: a loop over levels around one over parents, in one fra
         known.count = parent
     assert known.count == 1 and known.indices[0] == 0, "referee: a leaf is outside its tree"
     return at, known.hashes[0], new
+
+
+@internal
+@view
+def _step(
+    start: uint256, level: uint256, known: uint256, old: bytes32, new: bytes32
+) -> (uint256, bytes32, bytes32):
+    """
+    @notice One level up from a node that is known alone.
+    """
+    mask: uint256 = convert(slice(msg.data, start, 1), uint256)
+    above: bytes32 = self._parent(start + 1, level, mask, known, old)
+    at: uint256 = start + 1 + self._given(mask)
+    if new == old:
+        return at, above, above
+    return at, above, self._parent(start + 1, level, mask, known, new)
 
 
 @internal
@@ -200,6 +208,12 @@ def _children(start: uint256, level: uint256, mask: uint256) -> bytes32[4]:
 
 
 @internal
+@pure
+def _hash(children: bytes32[4]) -> bytes32:
+    return keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+
+
+@internal
 @view
 def _parent(at: uint256, level: uint256, mask: uint256, known: uint256, node: bytes32) -> bytes32:
     """
@@ -220,4 +234,4 @@ def _parent(at: uint256, level: uint256, mask: uint256, known: uint256, node: by
         assert (mask >> known) & 1 == 0, "referee: an opening's mask is wrong"
         children = self._children(at, level, mask)
     children[known] = node
-    return keccak256(concat(0x02, children[0], children[1], children[2], children[3]))
+    return self._hash(children)

@@ -65,30 +65,20 @@ def _judge(start: uint256, sides: commands.Sides, pre_root: bytes32, post_root: 
     at: uint256 = 0
     at, maker, taker = self._open_sides(start, sides)
     trade: Trade = empty(Trade)
-    markets: openings.Leaves = empty(openings.Leaves)
-    traded: uint256 = 0
-    at, trade, markets, traded = self._open_markets(at, sides, maker, taker)
-    finding: uint8 = findings.ACCOUNT_UNKNOWN
-    if maker.present and taker.present:
-        finding = findings.MARKET_UNKNOWN
-        if trade.market.found:
-            finding = self._find(sides, maker, taker, trade)
-    honest: bool = finding == findings.HONEST
-    rest_at: uint256 = at
+    finding: uint8 = findings.HONEST
+    rest_at: uint256 = 0
     old_markets: bytes32 = empty(bytes32)
-    new_markets: bytes32 = markets.hashes[traded]
-    if honest:
-        new_markets = leaves._market_leaf_after(trade.market)
-    at, old_markets, new_markets = openings._climb_many(
-        at + 96, MARKETS_DEPTH, markets, traded, new_markets
-    )
+    new_markets: bytes32 = empty(bytes32)
+    at, rest_at, finding, trade, old_markets, new_markets = self._open_markets(at, sides, maker, taker)
     old_accounts: bytes32 = empty(bytes32)
     new_accounts: bytes32 = empty(bytes32)
-    at, old_accounts, new_accounts = self._climb_accounts(at, sides.entry, maker, taker, trade, honest)
+    at, old_accounts, new_accounts = self._climb_accounts(
+        at, sides.entry, maker, taker, trade, finding == findings.HONEST
+    )
     rest: Bytes[96] = slice(msg.data, rest_at, 96)
     before: bytes32 = keccak256(concat(0x08, old_accounts, old_markets, rest))
     assert before == pre_root, "referee: the leaves are not those before the entry"
-    if not honest:
+    if finding != findings.HONEST:
         return at, finding, empty(bytes32)
     root: bytes32 = keccak256(concat(0x08, new_accounts, new_markets, rest))
     return at, (findings.HONEST if root == post_root else findings.POST_ROOT_WRONG), root
@@ -150,12 +140,14 @@ def _slot_leaf(order: commands.Order, priority: uint256) -> uint256:
 
 @internal
 @view
-def _open_markets(
+def _open_markets(  # long: one frame for all markets, which are the most of the witness
     start: uint256, sides: commands.Sides, maker: leaves.Side, taker: leaves.Side
-) -> (uint256, Trade, openings.Leaves, uint256):
+) -> (uint256, uint256, uint8, Trade, bytes32, bytes32):
     """
-    @notice count u8 · per market, ascending: number u24 · present u8 · leaf · terms and tiers. With them both sides'
-            positions, which ascend too, are passed, weighed, and filled where the market is the traded one.
+    @notice count u8 · per market, ascending: number u24 · present u8 · leaf · terms and tiers · three hashes, looked at
+            later · opening. With the markets both sides' positions, which ascend too, are passed, weighed, and filled
+            where the market is the traded one.
+    @return Where the opening ends, where the three hashes are, the finding, the trade, and the markets' roots.
     """
     trade: Trade = empty(Trade)
     trade.maker = self._begin(maker)
@@ -192,7 +184,19 @@ def _open_markets(
     assert traded != NO_MARKET, "referee: the traded market is missing"
     passed: bool = trade.maker.left == 0 and trade.taker.left == 0
     assert passed, "referee: a market that is held is missing, or the positions do not ascend"
-    return at, trade, known, traded
+
+    finding: uint8 = findings.ACCOUNT_UNKNOWN
+    if maker.present and taker.present:
+        finding = findings.MARKET_UNKNOWN
+        if trade.market.found:
+            finding = self._find(sides, maker, taker, trade)
+    new: bytes32 = known.hashes[traded]
+    if finding == findings.HONEST:
+        new = leaves._market_leaf_after(trade.market)
+    old: bytes32 = empty(bytes32)
+    rest_at: uint256 = at
+    at, old, new = openings._climb_many(at + 96, MARKETS_DEPTH, known, traded, new)
+    return at, rest_at, finding, trade, old, new
 
 
 @internal

@@ -52,8 +52,14 @@ def spread(count: int) -> list[int]:
 
 
 def scene(  # long: a state, two commands, a batch, one after the other
-    markets: Sequence[int], maker_holds: Sequence[int], taker_holds: Sequence[int], traded: int,
-    *, dense: bool = False, keys: bool = False, bundles: bool = False,
+    markets: Sequence[int],
+    maker_holds: Sequence[int],
+    taker_holds: Sequence[int],
+    traded: int,
+    *,
+    dense: bool = False,
+    keys: bool = False,
+    bundles: bool = False,
 ) -> Scene:
     """Maker and taker with a position in each market they hold; the taker buys one lot of `traded`.
 

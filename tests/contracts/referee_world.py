@@ -38,7 +38,9 @@ from penstock.spec.state import State
 LIBRARY: Final = Library()
 SEPARATOR: Final = Domain(CHAIN, VAULT).separator()
 ZERO: Final = bytes(32)
-_WORD: Final = "(uint64,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint64,uint64,uint32,uint64,uint64,bytes32,uint64)"
+_WORD: Final = (
+    "(uint64,bytes32,bytes32,bytes32,bytes32,bytes32,bytes32,uint64,uint64,uint32,uint64,uint64,bytes32,uint64)"
+)
 SELECTOR: Final = keccak(f"judge({_WORD},{_WORD},bytes)".encode())[:4]
 GAS: Final = 16_000_000
 
