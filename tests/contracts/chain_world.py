@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from penstock.settlement import batches, vault
 from penstock.protocol.batch import Batch
+from penstock.settlement import batches, vault
 from penstock.settlement.chain import Chain, ChainError, Receipt
 from penstock.settlement.contract import Contract, deploy_contract
 from penstock.settlement.contracts import Library

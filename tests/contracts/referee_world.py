@@ -21,9 +21,9 @@ from penstock.protocol.verdicts import Finding, Verdict
 from penstock.protocol.words import keccak
 from penstock.settlement import batches
 from penstock.settlement.chain import Chain, ChainError
-from penstock.settlement.contract import Contract, deploy_contract
+from penstock.settlement.contract import deploy_contract
 from penstock.settlement.contracts import Library
-from penstock.settlement.deployment import created_address
+from penstock.settlement.deployment import created_address, deploy_referee
 from penstock.settlement.disputes import BatchContents, Sequenced, trade_witness
 from penstock.settlement.local_chain import open_chain
 from penstock.simulation.cast import CHAIN, VAULT
@@ -125,7 +125,7 @@ class Court:
         settlement = self.settlement.address
         token = b"\x01" * 20
         deploy_contract(chain, LIBRARY.artifact("Vault"), token, settlement, sender=self.operator)
-        self.referee = deploy_referee(chain, settlement, VAULT, self.operator)
+        self.referee = deploy_referee(chain, LIBRARY, settlement, VAULT, self.operator)
         self.hashes: dict[int, bytes] = {}
 
     def commit(self, contents: BatchContents) -> None:
@@ -156,12 +156,6 @@ class Court:
             return None
         assert ours == theirs
         return ours if isinstance(ours, Verdict) else None
-
-
-def deploy_referee(chain: Chain, settlement: bytes, vault: bytes, sender: bytes) -> Contract:
-    """Both halves."""
-    first = deploy_contract(chain, LIBRARY.artifact("EntryReferee"), settlement, vault, sender=sender)
-    return deploy_contract(chain, LIBRARY.artifact("Referee"), settlement, vault, first.address, sender=sender)
 
 
 def call_bytes(batch: Batch, maker_batch: Batch, witness: bytes) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 
 from penstock.settlement import contracts
 from penstock.settlement.chain import Chain, ChainError
+from penstock.settlement.contract import deploy_contract
 from penstock.settlement.contracts import CompilerMissing, Library, repository
 from penstock.settlement.deployment import Deployment, attach, deploy, vault_address
 from penstock.settlement.exits import Claim, ClaimRefused, claim_root
@@ -67,12 +68,22 @@ def test_production_needs_a_token_and_its_windows(chain: Chain):
 
 def test_deployed_contracts_are_found_again_only_together(chain: Chain):
     one, other = deployed(chain), deployed(chain)
-    found = attach(
-        chain, Library(), token=one.token.address, vault=one.vault.address, settlement=one.settlement.address
-    )
-    assert found.operator == one.operator
-    with pytest.raises(ChainError, match="do not belong together"):
-        attach(chain, Library(), token=one.token.address, vault=one.vault.address, settlement=other.settlement.address)
+    names = ("token", "vault", "settlement", "referee")
+    together = {name: getattr(one, name).address for name in names}
+    assert attach(chain, Library(), **together).operator == one.operator
+    for name in ("vault", "settlement", "referee"):
+        with pytest.raises(ChainError, match="do not belong together"):
+            attach(chain, Library(), **(together | {name: getattr(other, name).address}))
+
+
+def test_a_referee_joins_only_halves_of_one_settlement_and_vault(chain: Chain):
+    one, other = deployed(chain), deployed(chain)
+    first, sender = one.referee.call("ENTRY_REFEREE"), one.operator
+    for settlement, vault in ((other.settlement, one.vault), (one.settlement, other.vault)):
+        with pytest.raises(ChainError, match="referee: another"):
+            deploy_contract(
+                chain, Library().artifact("Referee"), settlement.address, vault.address, first, sender=sender
+            )
 
 
 def test_arguments_are_counted(chain: Chain):

@@ -9,11 +9,12 @@ from penstock.settlement.contracts import Library
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """The three contracts, who operates them, and the L1 block after which their events begin."""
+    """The contracts, who operates them, and the L1 block after which their events begin."""
 
     token: Contract
     vault: Contract
     settlement: Contract
+    referee: Contract
     operator: bytes
     block: int
 
@@ -38,7 +39,7 @@ def deploy(
     dev: bool,
     token: bytes | None = None,
 ) -> Deployment:
-    """Deploy settlement and vault from the operator's account and post the minimum bond.
+    """Deploy settlement, vault and referee from the operator's account and post the minimum bond.
 
     `finality_window` in seconds, `minimum_bond` in wei. With `dev` any window goes, and without a `token` a
     development token is deployed. Raises ValueError for a production deployment without a token, ChainError when
@@ -61,21 +62,38 @@ def deploy(
         raise ChainError("the operator's account sent something else while deploying")
     if minimum_bond:
         settlement.send("post_bond", sender=operator, value=minimum_bond)
-    return Deployment(collateral, vault, settlement, operator, block)
+    referee = deploy_referee(chain, library, settlement.address, vault.address, operator)
+    return Deployment(collateral, vault, settlement, referee, operator, block)
+
+
+def deploy_referee(chain: Chain, library: Library, settlement: bytes, vault: bytes, sender: bytes) -> Contract:
+    """Both halves of the referee: it judges that settlement contract's batches, and signatures for that vault.
+
+    Anyone may deploy one: it holds nothing, and it has no owner.
+    """
+    first = deploy_contract(chain, library.artifact("EntryReferee"), settlement, vault, sender=sender)
+    return deploy_contract(chain, library.artifact("Referee"), settlement, vault, first.address, sender=sender)
 
 
 def attach(
-    chain: Chain, library: Library, *, token: bytes, vault: bytes, settlement: bytes, block: int = 0
+    chain: Chain, library: Library, *, token: bytes, vault: bytes, settlement: bytes, referee: bytes, block: int = 0
 ) -> Deployment:
-    """Contracts already on the chain. Raises ChainError when the three do not belong together."""
+    """Contracts already on the chain. Raises ChainError when they do not belong together."""
     deployed = Deployment(
         Contract(chain, token, library.artifact("DevToken")),
         Contract(chain, vault, library.artifact("Vault")),
         Contract(chain, settlement, library.artifact("Settlement")),
+        Contract(chain, referee, library.artifact("Referee")),
         b"",
         block,
     )
-    if deployed.settlement.call("vault") != vault or deployed.vault.call("TOKEN") != token:
+    first = Contract(chain, deployed.referee.call("ENTRY_REFEREE"), library.artifact("EntryReferee"))
+    judges = first.call("SETTLEMENT"), first.call("VAULT")
+    if (
+        deployed.settlement.call("vault") != vault
+        or deployed.vault.call("TOKEN") != token
+        or judges != (settlement, vault)
+    ):
         raise ChainError("these contracts do not belong together")
     return msgspec.structs.replace(deployed, operator=deployed.settlement.call("operator"))
 

@@ -14,19 +14,21 @@ from msgspec import Struct
 
 from penstock.protocol.commands import SweepFees
 from penstock.protocol.signing import Signer
+from penstock.protocol.verdicts import Finding
 from penstock.settlement.batches import batch_count, root_at
 from penstock.settlement.contracts import repository
 from penstock.simulation.accounts import everybody, local_accounts
 from penstock.simulation.exit_drill import Conservation, Exits, claim_all, conserve
 from penstock.simulation.local_chain import LocalChain, fund, open_local_chain
 from penstock.simulation.local_venue import LocalVenue, dev_clock
+from penstock.simulation.watching import Watched, watch
 from penstock.venue.outcomes import Recorded
 from penstock.venue.recovery import Roots, replay_journal
 
 SILENCE = 180.0
 """Seconds without a line from the replay after which it counts as hung; measuring the whole tape is silent longest."""
 Say = Callable[[str], None]
-Watch = Callable[["Demo"], Coroutine[Any, Any, None]]
+Show = Callable[["Demo"], Coroutine[Any, Any, None]]
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
@@ -56,14 +58,14 @@ class Demo:
         self._accounts = local_accounts()
         self._replay: asyncio.subprocess.Process | None = None
 
-    async def run(self, watch: Watch) -> dict[str, Any]:
-        """Everything from chain to report. `watch` runs beside the replay and is cancelled after it."""
+    async def run(self, show: Show) -> dict[str, Any]:
+        """Everything from chain to report. `show` runs beside the replay and is cancelled after it."""
         home = self.options.home or Path(tempfile.mkdtemp(prefix="penstock-demo-"))
         local = await asyncio.to_thread(open_local_chain, self._accounts, int(time.time()))
         try:
             self._say(local.chain.describe())
             await self._open(local, home)
-            return await self._play_and_leave(local, home, watch)
+            return await self._play_and_leave(local, home, show)
         finally:
             await self._end_replay()
             if self.venue is not None:
@@ -85,14 +87,14 @@ class Demo:
         self._say(f"vault 0x{local.deployment.vault.address.hex()}: {len(owners)} subaccounts funded and credited")
         self._say(f"open {self.venue.node.url}")
 
-    async def _play_and_leave(self, local: LocalChain, home: Path, watch: Watch) -> dict[str, Any]:
+    async def _play_and_leave(self, local: LocalChain, home: Path, show: Show) -> dict[str, Any]:
         assert self.venue is not None
-        watching = asyncio.create_task(watch(self))
+        showing = asyncio.create_task(show(self))
         try:
             replayed = await self._run_replay()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
         self._say("everything is flat and withdrawn; sweeping fees, posting the last batch")
         return await self._leave(local, home, replayed)
 
@@ -160,10 +162,14 @@ class Demo:
         engine_root = venue.engine.engine_root()
         statistics = venue.node.statistics.shown()
         await venue.stop()
+        self._say("a watcher re-executes the published batches and has trades judged on chain")
+        watched = await asyncio.to_thread(
+            watch, batcher.folder, local.genesis, local.deployment, engine=self.options.engine
+        )
         self._say("replaying the journal from nothing")
         recovered = await asyncio.to_thread(replay_journal, home, local.genesis, engine=self.options.engine)
         return build_report(
-            self.options, venue, statistics, replayed, exits, conservation, engine_root, on_chain, recovered
+            self.options, venue, statistics, replayed, exits, conservation, engine_root, on_chain, watched, recovered
         )
 
 
@@ -184,6 +190,7 @@ def build_report(
     conservation: Conservation,
     engine_root: bytes,
     on_chain: bytes,
+    watched: Watched,
     recovered: Roots,
 ) -> dict[str, Any]:
     """What `--report` writes."""
@@ -219,13 +226,14 @@ def build_report(
         },
         "exits": msgspec.to_builtins(exits),
         "conservation": msgspec.to_builtins(conservation),
+        "watched": msgspec.to_builtins(watched),
         "recovered_root_equal": (recovered.engine_root, recovered.settlement_root) == (engine_root, batcher.cut_root),
     }
 
 
 def problems(report: dict[str, Any]) -> list[str]:
     """What of a report must not be: empty when the demo did what it promises."""
-    exits, conservation = report["exits"], report["conservation"]
+    exits, conservation, watched = report["exits"], report["conservation"], report["watched"]
     checks = {
         "not every position was closed": report["closed"]["flat"],
         "the settlement root on chain is another": report["settlement_root"] == report["settlement_root_on_chain"],
@@ -235,6 +243,9 @@ def problems(report: dict[str, Any]) -> list[str]:
         "the vault holds something else than the fund and strangers": conservation["vault"]
         == conservation["held"] + conservation["strangers"],
         "the journal leads to other roots": report["recovered_root_equal"],
+        "the watcher found differences in what was published": not watched["differences"],
+        "the watcher did not see every entry": watched["entries"] == report["ledger_entries"],
+        "the referee found a trade that is not honest": set(watched["findings"]) <= {Finding.HONEST.name},
     }
     return [sentence for sentence, held in checks.items() if not held]
 

@@ -30,7 +30,7 @@ POLL_SECONDS: Final = 0.25
 UNSAFE: Final = (
     "development keys",
     f"development chain; batches are final after {DEV_FINALITY} s (DevSettlement)",
-    "one operator, whose batches no contract refutes yet",
+    "one operator: a false trade is judged on chain, other entries are not, and neither costs it anything yet",
 )
 
 

@@ -107,6 +107,7 @@ class _Watcher:
 
     def judge(self, deployment: Deployment, most: int) -> Watched:
         """Bring the picked trades before the referee."""
+        sender = deployment.settlement.chain.accounts()[-1]
         stride = max(1, -(-len(self._opened) // max(1, most)))
         findings: dict[str, int] = {}
         gas = 0
@@ -117,10 +118,12 @@ class _Watcher:
             assert entry is not None
             makers = next(c for c in self._contents.values() if c.batch.last_sequence >= entry.maker_sequence)
             witness = trade_witness(contents, makers, trade.step, trade.leaves)
-            finding, _ = deployment.referee.call("judge", contents.batch, makers.batch, witness)
+            question = contents.batch, makers.batch, witness
+            finding, _ = deployment.referee.call("judge", *question)
             name = Finding(finding).name
             findings[name] = findings.get(name, 0) + 1
-            gas = max(gas, deployment.referee.estimate("judge", contents.batch, makers.batch, witness))
+            # Sent as well, though it is a view: a receipt says what a transaction that rests on the verdict would cost.
+            gas = max(gas, deployment.referee.send("judge", *question, sender=sender).gas_used)
         return Watched(
             len(self._contents), self._commands, self._entries, self._trades, len(picked), findings, gas,
             self._differences,

@@ -77,7 +77,7 @@ class Batcher:
         self._tree = tree
         self._root = tree.root()
         self._deployment = deployment
-        self._folder = folder
+        self.folder = folder
         self._mark = mark
         self._durable = durable
         self._pending: list[_Step] = []
@@ -230,7 +230,7 @@ class Batcher:
         )  # fmt: skip
         self._last_sequence = mark.sequence
         self._cut_entries += len(leaves)
-        return _Prepared(batch, self._folder / file_name(self._last_number, published), published)
+        return _Prepared(batch, self.folder / file_name(self._last_number, published), published)
 
     def _read_posted(self) -> list[PostedBatch]:
         """The batches the chain has, gas unknown (0)."""
