@@ -40,8 +40,17 @@ def test_every_dependency_has_a_line_that_says_why_and_under_what_licence(checko
     npm = json.loads(checkout.text("package.json"))
     wanted = {NAMED.match(line).group() for line in (*asked, *project["build-system"]["requires"])}
     wanted |= {name for kind in ("dependencies", "devDependencies") for name in npm.get(kind, {})}
+    wanted |= crates(checkout)
     explained = set(re.findall(r"^\| `([^`]+)`", page, re.MULTILINE))
     assert {"missing": sorted(wanted - explained), "stale": sorted(explained - wanted)} == {"missing": [], "stale": []}
+
+
+def crates(checkout):
+    """Every crate that ours ask for and that is not ours."""
+    manifests = [tomllib.loads(path.read_text()) for path in checkout.root.glob("core/*/Cargo.toml")]
+    own = {manifest["package"]["name"] for manifest in manifests}
+    kinds = ("dependencies", "dev-dependencies", "build-dependencies")
+    return {name for manifest in manifests for kind in kinds for name in manifest.get(kind, {})} - own
 
 
 def test_what_was_refused_for_its_licence_is_not_installed(checkout):

@@ -42,10 +42,15 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that knows no keys yet. Panics when the threads cannot be started.
+    /// A verifier that knows no keys yet, on so many threads; 0: one a core. Panics when they cannot be started.
     pub fn new(separator: Hash, threads: usize) -> Verifier {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         Verifier { separator, threads: threads.expect("threads to verify on"), keys: Keys::default() }
+    }
+
+    /// How many envelopes it checks at once.
+    pub fn threads(&self) -> usize {
+        self.threads.current_num_threads()
     }
 
     /// Check everything that needs no state of each envelope; true admits the records that only the node itself may
@@ -272,6 +277,13 @@ mod tests {
         assert_eq!(check(&keys), Err(Reason::SignatureWrong));
         keys.learn((signer, key));
         assert_eq!(check(&keys), Err(Reason::SignatureWrong));
+    }
+
+    #[test]
+    fn no_number_of_threads_means_one_a_core() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(Verifier::new([0; 32], 0).threads(), cores);
+        assert_eq!(Verifier::new([0; 32], 3).threads(), 3);
     }
 
     #[test]
