@@ -104,6 +104,8 @@ def _weigh(
             break
         initial += inside * convert((packed >> 136) & LOW_24, int256)
         maintenance += inside * convert((packed >> 112) & LOW_24, int256)
+        if notional <= reach:
+            break
         below = reach
     return equity, (initial + PPM - 1) // PPM, (maintenance + PPM - 1) // PPM
 

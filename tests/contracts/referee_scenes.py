@@ -34,9 +34,26 @@ class Scene(Struct):
     tree: SettlementTree
 
 
-def surround(tree: Tree, index: int) -> None:
-    """Give every sibling on a leaf's way up something of its own."""
-    for level in range(tree.depth):
+class Fullness(Struct, frozen=True):
+    """In each tree, on how many levels from a leaf up every sibling holds something of its own."""
+
+    accounts: int
+    slots: int
+    sessions: int
+    markets: int
+    lists: int
+
+
+EMPTY: Final = Fullness(0, 0, 0, 0, 0)
+TO_THE_BRIM: Final = Fullness(12, 6, 3, 8, LIST_DEPTH)
+"""The dearest there is: 16.7 million accounts, all slots filled, 65,536 markets, a million entries."""
+ORDINARY: Final = Fullness(7, 3, 1, 3, 6)
+"""About 10,000 accounts, 64 filled slots each, 4 session keys, 64 markets, a batch of 4,096 entries."""
+
+
+def surround(tree: Tree, index: int, levels: int) -> None:
+    """Give every sibling on the lower levels of a leaf's way up something of its own."""
+    for level in range(levels):
         parent = index >> (2 * level + 2)
         for child in range(4):
             node = parent << 2 | child
@@ -57,14 +74,14 @@ def scene(  # long: a state, two commands, a batch, one after the other
     taker_holds: Sequence[int],
     traded: int,
     *,
-    dense: bool = False,
+    full: Fullness = EMPTY,
     keys: bool = False,
     bundles: bool = False,
 ) -> Scene:
     """Maker and taker with a position in each market they hold; the taker buys one lot of `traded`.
 
-    `dense` fills every sibling in every tree, `keys` lets session keys sign, `bundles` sends both orders as the last
-    of 64 in a bundle.
+    `full` says how full the trees around them are, `keys` lets session keys sign, `bundles` sends both orders as the
+    last of 64 in a bundle.
     """
     terms = default_markets()[0]
     listed = tuple(replace(terms, market=m, underlying=m % 64) for m in markets)
@@ -97,17 +114,17 @@ def scene(  # long: a state, two commands, a batch, one after the other
             refused: list[Record] = [replace(order, slot=4_095, size=1, nonce=TIME + i) for i in range(63)]
             envelope = seal_bundle(SEPARATOR, number, NO_DEADLINE, [*refused, order], signer)
         commands.append(Sequenced(sequence, TIME, envelope))
-        if sequence == 2 and dense:
+        if sequence == 2:
             for index in ids:
-                surround(tree._accounts, index)
-                surround(tree._slots[index], 4_000)
-                surround(tree._sessions[index], 0)
+                surround(tree._accounts, index, full.accounts)
+                surround(tree._slots[index], 4_000, full.slots)
+                surround(tree._sessions[index], 0, full.sessions)
                 leaf = tree._leaves[index]
                 roots_of = tree._slots[index].root() + tree._sessions[index].root()
                 tree._leaves[index] = leaf[:64] + roots_of + leaf[128:]
                 tree._accounts.set(index, keccak(b"\x03" + tree._leaves[index]))
             for market in markets:
-                surround(tree._markets, market)
+                surround(tree._markets, market, full.markets)
         before = tree.copy()
         opening = tree.root()
         for entry in apply(state, sequence, TIME, verify(SEPARATOR, envelope)).entries:
@@ -117,13 +134,13 @@ def scene(  # long: a state, two commands, a batch, one after the other
     # An entry of another kind before it, so that both are opened.
     entries.insert(0, bytes([4]) + (1).to_bytes(8, "big") + bytes(25))
     roots.insert(0, opening)
-    width = 4**LIST_DEPTH if dense else 2
+    width = max(2, 4**full.lists)
     batch = Batch(1, ZERO, roots[-1], ZERO, ZERO, ZERO, ZERO, 1, width, 2, 0, 0, ZERO, 0)
     contents = contents_of(batch, commands, entries, roots)
-    if dense:
+    if full.lists:
         for tree_of in (contents._steps, contents._sequence):
-            surround(tree_of, 0)
-            surround(tree_of, 1)
+            surround(tree_of, 0, full.lists)
+            surround(tree_of, 1, full.lists)
         # The last of so many: its index is another leaf's, so that the trade stays in the middle.
         ledger, sequence_root = contents.roots()
         contents.batch = replace(batch, ledger_root=ledger, sequence_root=sequence_root, entries=width)

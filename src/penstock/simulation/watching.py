@@ -13,13 +13,15 @@ from msgspec import Struct
 from penstock.protocol.batch import Batch
 from penstock.protocol.ledger import TRADE
 from penstock.protocol.reasons import Reason
+from penstock.protocol.signing import Domain
 from penstock.protocol.terms import Genesis
-from penstock.protocol.verdicts import Finding
+from penstock.protocol.verdicts import Finding, Verdict
 from penstock.settlement.batches import committed
 from penstock.settlement.deployment import Deployment
 from penstock.settlement.disputes import BatchContents, Sequenced, trade_witness
 from penstock.settlement.published import PublicationWrong, PublishedCommand, read_published
 from penstock.spec.referee.entry import read_entry
+from penstock.spec.referee.judge import Committed, judge
 from penstock.venue.engine_port import Engine, Roots, open_engine
 
 TOGETHER: Final = 256
@@ -74,6 +76,8 @@ class _Watcher:
         self._engine: Engine = open_engine(genesis, engine)
         self._tree: Roots = self._engine.tree()
         self._contents: dict[int, BatchContents] = {}
+        separator = Domain(genesis.chain_id, genesis.vault).separator()
+        self._committed = Committed(separator, lambda number: self._contents[number].batch.hash())
         self._opened: list[_Opened] = []
         self._every = 1
         self._trades = self._commands = self._entries = 0
@@ -119,8 +123,10 @@ class _Watcher:
             makers = next(c for c in self._contents.values() if c.batch.last_sequence >= entry.maker_sequence)
             witness = trade_witness(contents, makers, trade.step, trade.leaves)
             question = contents.batch, makers.batch, witness
-            finding, _ = deployment.referee.call("judge", *question)
-            name = Finding(finding).name
+            verdict = deployment.referee.call("judge", *question)
+            if judge(self._committed, *question) != Verdict(Finding(verdict[0]), verdict[1]):
+                self._differ(contents.batch, f"step {trade.step}: the contract and the spec judge it differently")
+            name = Finding(verdict[0]).name
             findings[name] = findings.get(name, 0) + 1
             # Sent as well, though it is a view: a receipt says what a transaction that rests on the verdict would cost.
             gas = max(gas, deployment.referee.send("judge", *question, sender=sender).gas_used)
