@@ -119,6 +119,21 @@ class TestAnvil:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
+    def test_a_transaction_confirmed_too_late_is_found_and_not_sent_again(self, monkeypatch: pytest.MonkeyPatch):
+        with AnvilChain(ANVIL) as chain:
+            alice, bob = chain.accounts()[:2]
+            ask = chain._rpc.request
+
+            def starved(method: str, *params: object) -> object:
+                found = ask(method, *params)
+                if method == "eth_sendTransactionSync":
+                    raise RpcError(4, "Transaction confirmation timeout")
+                return found
+
+            monkeypatch.setattr(chain._rpc, "request", starved)
+            assert chain.send(alice, bob, value=7).gas_used == 21_000
+            assert chain.nonce(alice) == 1
+
     def test_two_chains_do_not_meet(self):
         with AnvilChain(ANVIL) as one, AnvilChain(ANVIL) as other:
             one.mine()

@@ -26,6 +26,7 @@ from penstock.settlement.rpc import Rpc, RpcError, from_hex, to_hex
 _HOST: Final = "127.0.0.1"
 _HARDFORK: Final = "osaka"
 _START_LIMIT: Final = 10.0
+_UNCONFIRMED: Final = "confirmation timeout"
 _PACKAGES: Final = Path("node_modules") / "@foundry-rs"
 _SYSTEMS: Final = {"linux": "linux", "darwin": "darwin", "win32": "win32"}
 _MACHINES: Final = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -79,7 +80,9 @@ class AnvilChain(Chain):
         try:
             raw = self._rpc.request("eth_sendTransactionSync", transaction)
         except RpcError as error:
-            raise ChainError(revert_reason(error.returned, error.message)) from error
+            if _UNCONFIRMED not in error.message:
+                raise ChainError(revert_reason(error.returned, error.message)) from error
+            raw = self._late_receipt(sender, error)
         if int(raw["status"], 16) == 0:
             raise ChainError(self._reason_of(raw["transactionHash"]))
         return read_receipt(raw)
@@ -135,6 +138,19 @@ class AnvilChain(Chain):
             self._process.kill()
         self._process.wait()
         self._rpc.close()
+
+    def _late_receipt(self, sender: bytes, error: RpcError) -> Any:
+        """The receipt of the sender's newest transaction, which a starved anvil took and confirmed too late."""
+        number = self._rpc.request("eth_getTransactionCount", to_hex(sender), "pending")
+        newest = to_hex(int(number, 16) - 1)
+        give_up = time.monotonic() + _START_LIMIT
+        while time.monotonic() < give_up:
+            sent = self._rpc.request("eth_getTransactionBySenderAndNonce", to_hex(sender), newest)
+            raw = sent and self._rpc.request("eth_getTransactionReceipt", sent["hash"])
+            if raw:
+                return raw
+            time.sleep(0.1)
+        raise ChainError(f"{error.message}, nor {_START_LIMIT:.0f} s after") from error
 
     def _await_start(self) -> None:
         give_up = time.monotonic() + _START_LIMIT
