@@ -41,7 +41,7 @@ class Unfinished(Struct, frozen=True):
 
 
 class End(Struct, frozen=True):
-    """Where a segment's good groups end: the sector behind them, and the one behind what is `torn` there, if anything."""
+    """Where a segment's good groups end: the sector behind them, and the one behind what is torn there."""
 
     chain: Chain
     sector: int
