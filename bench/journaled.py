@@ -21,7 +21,7 @@ from bench.signed import set_up, verified_batches
 from bench.world import START, World
 from penstock.engine.native import NativeEngine, NativeMessage
 from penstock.protocol.wire import encode_command
-from penstock.venue.journal import Journal
+from penstock.venue.journal import Group, Journal
 from penstock.venue.outcomes import Answer, Recorded
 from penstock.venue.sequencer import Sequencer
 
@@ -51,8 +51,17 @@ class NoJournal:
     def append(self, sequence: int, time: int, signers: tuple[bytes, ...], envelope: bytes) -> None:
         """Forget it."""
 
-    def sync(self) -> None:
+    def sync(self) -> list[Group]:
         """At once."""
+        return []
+
+    def room(self) -> int:
+        """Enough."""
+        return 1 << 60
+
+    def wants_segment(self) -> bool:
+        """Never."""
+        return False
 
     def free_space(self) -> int:
         """Enough."""
@@ -83,7 +92,8 @@ def measure_batches(core: ModuleType, sealed: Sealed, unjournaled: float, rounds
 def _in_batches(core: ModuleType, sealed: Sealed) -> float:
     """Messages a second: verify, append, apply, while the batch before is written; the last sync included."""
     engine, verifier = set_up(core, sealed)
-    with _journal(sealed, True) as journal, ThreadPoolExecutor(1) as writer:
+    first = sum(1 for _ in split(sealed.setup))
+    with _journal(sealed, True, first) as journal, ThreadPoolExecutor(1) as writer:
         started = perf_counter()
         syncing = writer.submit(journal.sync)
         for stamps, envelopes, messages in verified_batches(verifier, sealed):
@@ -105,7 +115,7 @@ def _flood_once(sealed: Sealed, *, journaled: bool) -> float:
 async def _flooded(sealed: Sealed, journaled: bool) -> float:
     """Messages a second of a closed loop: an answer lets the next envelope in."""
     engine, first = _engine(sealed)
-    with _journal(sealed, journaled) as journal:
+    with _journal(sealed, journaled, first) as journal:
         sequencer = _sequencer(sealed, engine, first, journal)
         waiting = iter(sealed.envelopes)
         finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -138,7 +148,7 @@ async def _paced(sealed: Sealed, rate: float) -> list[float]:
     """Seconds from when each envelope was due, at `rate` a second, to its answer; ascending. An open loop."""
     engine, first = _engine(sealed)
     waits: list[float] = []
-    with _journal(sealed, True) as journal:
+    with _journal(sealed, True, first) as journal:
         sequencer = _sequencer(sealed, engine, first, journal)
         sequencer.start()
         started = perf_counter()
@@ -170,15 +180,15 @@ def _sequencer(sealed: Sealed, engine: NativeEngine, first: int, journal: Journa
 
 
 @contextmanager
-def _journal(sealed: Sealed, journaled: bool) -> Iterator[Journal]:
-    """A journal in a folder of its own on the checkout's disk, or none."""
+def _journal(sealed: Sealed, journaled: bool, first: int) -> Iterator[Journal]:
+    """A journal behind `first` commands, in a folder of its own on the checkout's disk, or none."""
     if not journaled:
         yield cast(Journal, NoJournal())
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="journal-", dir=FOLDER) as folder:
         world = World(sealed.parameters.accounts)
-        journal = Journal(Path(folder), world.genesis.ruleset(), world.separator)
+        journal = Journal(Path(folder), world.genesis.ruleset(), world.separator, first_sequence=first + 1)
         try:
             yield journal
         finally:

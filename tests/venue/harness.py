@@ -78,8 +78,8 @@ class Pen:
 
 
 def config(home, **changes):
-    """A node without keepers and without a disk reserve, unless told otherwise."""
-    return replace(NodeConfig(home, GENESIS, keepers=None, disk_reserve=0), **changes)
+    """A node with small segments, without keepers and without a disk reserve, unless told otherwise."""
+    return replace(NodeConfig(home, GENESIS, keepers=None, disk_reserve=0, segment_bytes=1 << 20), **changes)
 
 
 async def fund(node, accounts=3, cash=1_000_000 * MICRO):

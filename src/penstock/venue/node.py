@@ -11,6 +11,7 @@ from msgspec import Struct
 from penstock.protocol.signing import Domain
 from penstock.protocol.terms import Genesis
 from penstock.venue.clock import REPORTED_DRIFT, Clock, DevClock, WallClock
+from penstock.venue.disk.segments import SEGMENT_BYTES
 from penstock.venue.engine_port import Engine, open_engine
 from penstock.venue.gateway.app import Gateway, GatewayLimits
 from penstock.venue.gateway.batches import Batches, PostedBatch
@@ -45,6 +46,7 @@ class NodeConfig(Struct, frozen=True):
     settlement: bytes | None = None
     waiting_limit: int = WAITING_LIMIT
     disk_reserve: int = DISK_RESERVE
+    segment_bytes: int = SEGMENT_BYTES
 
 
 class Node:
@@ -90,7 +92,9 @@ class Node:
         self._stopped = asyncio.get_running_loop().create_future()
         self._lock = HomeLock(config.home)
         try:
-            self._journal = Journal(config.home, config.genesis.ruleset(), self.separator)
+            self._journal = Journal(
+                config.home, config.genesis.ruleset(), self.separator, segment_bytes=config.segment_bytes
+            )
             self._open_sequencer(self._journal)
             last = self.sequencer.recover()
         except (JournalError, NodeStopped):

@@ -5,7 +5,8 @@
 3. `_commit`   one write and one fdatasync for all that has gathered meanwhile, in a worker thread
 4. `_release`  replies, then observers (market data, batches, statistics), in sequence
 
-The engine may run ahead of the disk; nothing leaves the node before step 4.
+The engine may run ahead of the disk, but never of the room there is on it: what is taken in step 1 fits in segments
+that are already made. Nothing leaves the node before step 4.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from penstock.protocol.signing import pack_envelope
 from penstock.protocol.views import MarketView
 from penstock.protocol.words import keccak
 from penstock.venue.clock import Clock
+from penstock.venue.disk.groups import space_for
 from penstock.venue.engine_port import Engine, Message, Written
 from penstock.venue.envelopes import is_signed
 from penstock.venue.journal import Journal, JournalError, JournalFull
@@ -37,6 +39,7 @@ WAITING_LIMIT: Final = 16_384
 REMEMBERED: Final = 65_536
 DISK_RESERVE: Final = 64 << 20
 MOVING: Final = (PublishPrice, AccrueFunding, SweepFees, Liquidate)
+LEAST_SPACE: Final = space_for(0)
 SLICE: Final = 0.002
 """Seconds of commands in a row before sockets and timers get their turn."""
 REPLAY_GROUP: Final = 256
@@ -86,7 +89,8 @@ class _Stamped(Struct):
 class Sequencer:
     """Stamps, journals and executes commands, and tells the outcome only when it is durable.
 
-    It lives on one event loop; only `journal.sync` runs elsewhere. `on_stop` is called once if it has to stop.
+    It lives on one event loop; only `journal.sync` and `journal.prepare` run elsewhere. `on_stop` is called once if
+    it has to stop.
     """
 
     def __init__(
@@ -120,7 +124,10 @@ class Sequencer:
         self._unanswered = 0
         self._draining = False
         self._closing = False
+        self._queued_space = 0
         self._disk_full = False
+        self._cannot_prepare = False
+        self._preparing: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._durable_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -146,6 +153,8 @@ class Sequencer:
                 )
                 for r in group
             ]  # fmt: skip
+            if group[0].sequence != self.sequence + 1:
+                raise NodeStopped(f"the journal goes on at sequence {group[0].sequence}, the engine at {self.sequence}")
             try:
                 self._execute(stamped)
             except Exception as error:
@@ -163,6 +172,7 @@ class Sequencer:
     def start(self) -> None:
         """Begin to commit groups. Call it on the running loop, after `recover`."""
         self._committing = asyncio.create_task(self._commit(), name="journal commits")
+        self.look_at_disk()
 
     async def stop(self) -> None:
         """Take no more, finish what was taken, make it durable and answer it."""
@@ -170,6 +180,8 @@ class Sequencer:
         self._wake.set()
         if self._committing is not None:
             await self._committing
+        if self._preparing is not None:
+            await self._preparing
         self._thread.shutdown()
 
     # Commands in.
@@ -179,12 +191,14 @@ class Sequencer:
         """Commands taken and not answered yet."""
         return self._unanswered
 
-    def unavailable(self) -> str | None:
-        """Why no command would be taken now; None when one would."""
+    def unavailable(self, space: int = LEAST_SPACE) -> str | None:
+        """Why no command that takes `space` bytes of the journal would be taken now; None when one would."""
         if self.failure is not None or self._closing:
             return "stopped"
         if self._disk_full:
             return "disk full"
+        if self._queued_space + space > self._journal.room():
+            return "disk full" if self._cannot_prepare else "queue full"
         if self._unanswered >= self._waiting_limit:
             return "queue full"
         return None
@@ -199,10 +213,12 @@ class Sequencer:
         if key and known:
             self._answer_again(key, known, reply)
             return
-        reason = self.unavailable()
+        space = space_for(len(envelope))
+        reason = self.unavailable(space)
         if reason:
             reply(Unavailable(reason))
             return
+        self._queued_space += space
         submission = _Submission(key, envelope, from_node, [reply])
         if key:
             self._remember(key, submission)
@@ -281,6 +297,7 @@ class Sequencer:
                 continue
             sequence, time = self.sequence + len(stamped) + 1, self._clock.now()
             self._journal.append(sequence, time, found.signers, submission.envelope)
+            self._queued_space -= space_for(len(submission.envelope))
             stamped.append(_Stamped(sequence, time, found, submission))
         return stamped
 
@@ -288,6 +305,7 @@ class Sequencer:
         if submission.key is not None and self._remembered.get(submission.key) is submission:
             del self._remembered[submission.key]
         self._unanswered -= 1
+        self._queued_space -= space_for(len(submission.envelope))
         for reply in submission.waiting:
             reply(Declined(reason))
 
@@ -332,9 +350,6 @@ class Sequencer:
                     await loop.run_in_executor(self._thread, self._journal.sync)
                     if self.failure is None:
                         self._release(group)
-                except JournalFull as error:
-                    log.critical("no space left: commands are refused, reads go on: %s", error)
-                    self._lose(group, error)
                 except Exception as error:
                     log.critical("the journal or an observer failed; the node stops", exc_info=error)
                     self._fail(error)
@@ -370,11 +385,35 @@ class Sequencer:
         self.look_at_disk()
 
     def look_at_disk(self) -> None:
-        """Refuse commands while the device has less than the reserve; take them again once it has more."""
+        """Have the next segment made when it is time, in the journal's thread; refuse commands while space is short.
+
+        They are taken again once the device has more than the reserve and the segment could be made.
+        """
         full = self._journal.free_space() < self._disk_reserve
         if full != self._disk_full:
             log.warning("disk space: commands are %s", "refused until there is more" if full else "taken again")
             self._disk_full = full
+        if self._preparing is None and not self._closing and self.failure is None and self._journal.wants_segment():
+            self._preparing = asyncio.create_task(self._prepare(), name="journal segment")
+
+    async def _prepare(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._journal.wants_segment() and self.failure is None and not self._closing:
+                # A slice at a time: the thread's queue is in order, so a group's sync waits for one slice at most.
+                await loop.run_in_executor(self._thread, self._journal.prepare)
+            if self._cannot_prepare:
+                log.warning("journal: there is space for a segment again; commands are taken")
+            self._cannot_prepare = False
+        except JournalFull as error:
+            if not self._cannot_prepare:
+                log.critical("journal: commands are refused once what is prepared is full; reads go on: %s", error)
+            self._cannot_prepare = True
+        except Exception as error:
+            log.critical("the journal failed; the node stops", exc_info=error)
+            self._fail(error)
+        finally:
+            self._preparing = None
 
     def _publish(self, executed: Sequence[Executed]) -> None:
         self.durable_sequence, self.durable_time = executed[-1].sequence, executed[-1].time
@@ -387,14 +426,6 @@ class Sequencer:
 
     # When it cannot go on.
 
-    def _lose(self, group: list[_Submission], error: JournalError) -> None:
-        """The device is full and the group is not in the journal: say so. The engine is ahead, so no more is taken."""
-        self.failure = error
-        for submission in [*group, *self._flying, *self._queue]:
-            for reply in submission.waiting:
-                reply(Unavailable("disk full"))
-        self._forget()
-
     def _fail(self, error: BaseException) -> None:
         if self.failure is None:
             self.failure = error
@@ -404,6 +435,7 @@ class Sequencer:
     def _forget(self) -> None:
         """Drop what waits unanswered. An envelope sent again finds `stopped`, never an outcome that is not durable."""
         self._queue.clear()
+        self._queued_space = 0
         self._flying.clear()
         self._remembered = {key: known for key, known in self._remembered.items() if isinstance(known, Recorded)}
         self._unanswered = 0
