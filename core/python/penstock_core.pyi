@@ -14,6 +14,19 @@ class Engine:
     def apply(self, commands: bytes) -> bytes:
         """Execute commands one after the other; the applied frame of each. Raises ValueError for a broken frame."""
 
+    @staticmethod
+    def load(genesis: bytes, saved: bytes) -> Engine:
+        """The engine at a saved state. Raises ValueError saying where and why for bytes that are none of this genesis."""
+
+    def save(self) -> bytes:
+        """Everything `apply` can read: one state has one saved form."""
+
+    def replay(self, records: bytes) -> int:
+        """Execute journalled records, signatures unchecked; the last sequence. Raises ValueError naming the sequence."""
+
+    def resting(self) -> bytes:
+        """Every account with what of it the public books are made of, packed."""
+
     def engine_root(self) -> bytes:
         """Digest of everything `apply` can read, 32 bytes."""
 

@@ -21,6 +21,7 @@ mod moment;
 mod money;
 mod orders;
 mod prices;
+mod replay;
 mod sessions;
 mod snapshot;
 mod transition;
@@ -38,13 +39,30 @@ pub struct Engine {
     scratch: Scratch,
     batch: Vec<Command>,
     output: Output,
+    /// Sequence and time of the last command, where this engine executed one or began at genesis.
+    reached: Option<(u64, u64)>,
 }
 
 impl Engine {
     /// The engine before the first command. Err names a term out of range.
     pub fn new(genesis: &[u8]) -> Result<Engine, String> {
-        let state = State::new(Genesis::decode(genesis)?);
-        Ok(Engine { state, scratch: Scratch::default(), batch: Vec::new(), output: Output::default() })
+        Ok(Engine::at(State::new(Genesis::decode(genesis)?), Some((0, 0))))
+    }
+
+    /// The engine at the state that `save` gave, under the same genesis.
+    ///
+    /// Err says where and why when the bytes are not exactly such a saved form, or the genesis is none.
+    pub fn load(genesis: &[u8], saved: &[u8]) -> Result<Engine, String> {
+        Ok(Engine::at(State::load(Genesis::decode(genesis)?, saved)?, None))
+    }
+
+    fn at(state: State, reached: Option<(u64, u64)>) -> Engine {
+        Engine { state, scratch: Scratch::default(), batch: Vec::new(), output: Output::default(), reached }
+    }
+
+    /// Everything `apply` can read, as bytes: one state has one saved form. See `docs/reference/state.md`.
+    pub fn save(&self) -> Vec<u8> {
+        self.state.save()
     }
 
     /// Advance the state by one sequenced command; what it did is appended to `out`.
@@ -52,6 +70,7 @@ impl Engine {
     /// Total: a refusal is an event. `sequence` counts from 1, stays below 2^58, and `time` (venue µs) never decreases:
     /// the caller's duty.
     pub fn apply(&mut self, sequence: u64, time: u64, message: &Message, out: &mut Output) {
+        self.reached = Some((sequence, time));
         transition::apply(&mut self.state, &mut self.scratch, sequence, time, message, out);
     }
 
@@ -67,6 +86,7 @@ impl Engine {
             self.output.clear();
             transition::apply(&mut self.state, &mut self.scratch, *sequence, *time, message, &mut self.output);
             self.output.frame(out);
+            self.reached = Some((*sequence, *time));
         }
         self.batch = batch;
         Ok(count)
@@ -90,6 +110,11 @@ impl Engine {
     /// The listed markets, ascending.
     pub fn market_ids(&self) -> Vec<u32> {
         self.state.markets.iter().map(|market| market.terms.market).collect()
+    }
+
+    /// Every account with what of it the public books are made of, packed.
+    pub fn resting(&self) -> Vec<u8> {
+        self.state.resting()
     }
 
     /// The highest nonce each slot has seen, 0 where none; None for a subaccount that was never credited.

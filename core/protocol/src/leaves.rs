@@ -22,6 +22,7 @@ pub mod domain {
     pub const ENGINE_ROOT: u8 = 0x0c;
     pub const DEPOSIT: u8 = 0x0d;
     pub const PARAMETERS: u8 = 0x0e;
+    pub const SAVED_STATE: u8 = 0x0f;
 }
 
 packed! {

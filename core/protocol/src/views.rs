@@ -35,6 +35,13 @@ packed! {
     MarketView = "market_view" {
         market: u32, u24; index_price: u64, u40; mark_price: u64, u40; priced_at: u64, u64; funding_index: i128, i80;
         funding_rate: i64, i64; open_interest: u64, u56; fees: i128, i96; dust: i128, u96; shortfall: i128, u96;
-        reduce_only: bool, u8;
+        rate_time: i128, i96; reduce_only: bool, u8;
+    }
+}
+packed! {
+    /// An order in the book as far as the public sees it; `killed` by a mass cancel, or with the key that placed it.
+    RestingOrder = "resting_order" {
+        slot: u16, u16; nonce: u64, u64; market: u32, u24; side: u8, u8; price: u64, u40; size: u64, u48;
+        session: u8, u8; killed: bool, u8;
     }
 }

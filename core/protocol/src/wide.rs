@@ -31,6 +31,13 @@ impl Wide {
         above_least && self.high < bound
     }
 
+    /// The number that 32 bytes of big-endian two's complement are.
+    pub fn from_be_bytes(bytes: [u8; 32]) -> Wide {
+        let mut halves = [[0; 16]; 2];
+        halves.as_flattened_mut().copy_from_slice(&bytes);
+        Wide { high: i128::from_be_bytes(halves[0]), low: u128::from_be_bytes(halves[1]) }
+    }
+
     /// Big-endian two's complement.
     pub fn to_be_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];

@@ -32,6 +32,25 @@ impl Engine {
         Ok(PyBytes::new(py, &out))
     }
 
+    #[staticmethod]
+    fn load(py: Python<'_>, genesis: &[u8], saved: &[u8]) -> PyResult<Engine> {
+        py.detach(|| Core::load(genesis, saved)).map(Engine).map_err(wrong)
+    }
+
+    fn save<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let saved = py.detach(|| self.0.save());
+        PyBytes::new(py, &saved)
+    }
+
+    fn replay(&mut self, py: Python<'_>, records: &[u8]) -> PyResult<u64> {
+        py.detach(|| self.0.replay(records)).map_err(wrong)
+    }
+
+    fn resting<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let packed = py.detach(|| self.0.resting());
+        PyBytes::new(py, &packed)
+    }
+
     fn engine_root<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         let root = py.detach(|| self.0.engine_root());
         PyBytes::new(py, &root)

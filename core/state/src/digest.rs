@@ -2,54 +2,36 @@
 
 use penstock_protocol::keccak::keccak256;
 use penstock_protocol::leaves::domain;
-use penstock_protocol::quantities::{Address, Hash};
+use penstock_protocol::quantities::Hash;
 
 use crate::state::{Account, Market, Order, State};
-
-/// Words one after the other.
-struct Words(Vec<u8>);
-
-impl Words {
-    fn word(&mut self, value: impl Into<i128>) {
-        let value = value.into();
-        self.0.extend_from_slice(&(value >> 127).to_be_bytes());
-        self.0.extend_from_slice(&value.to_be_bytes());
-    }
-
-    fn count(&mut self, count: usize) {
-        self.word(count as u64);
-    }
-
-    fn address(&mut self, address: &Address) {
-        self.0.extend_from_slice(&[0; 12]);
-        self.0.extend_from_slice(address);
-    }
-
-    fn hash(&mut self, hash: &Hash) {
-        self.0.extend_from_slice(hash);
-    }
-}
+use crate::words::{Whole, Words};
 
 impl State {
-    /// keccak(0x0c ‖ ruleset ‖ deposits ‖ markets ‖ accounts), both ascending; a list comes after its length.
+    /// keccak(0x0c ‖ the words of the state).
     pub fn engine_root(&self) -> Hash {
-        let mut words = Words(vec![domain::ENGINE_ROOT]);
+        let mut words = Whole(vec![domain::ENGINE_ROOT]);
+        self.write(&mut words);
+        keccak256(&[&words.0])
+    }
+
+    /// ruleset ‖ deposits ‖ markets ‖ accounts, both ascending; a list comes after its length.
+    pub(crate) fn write(&self, words: &mut impl Words) {
         words.hash(&self.ruleset);
         words.hash(&self.deposit_head);
         words.word(self.deposits);
         words.word(self.deposited);
         words.word(self.withdrawn);
         words.count(self.markets.len());
-        self.markets.iter().for_each(|market| self.write_market(&mut words, market));
+        self.markets.iter().for_each(|market| self.write_market(words, market));
         words.count(self.accounts.len());
         for (subaccount, account) in self.accounts.iter().enumerate() {
             words.count(subaccount);
-            self.write_account(&mut words, account);
+            self.write_account(words, account);
         }
-        keccak256(&[&words.0])
     }
 
-    fn write_market(&self, words: &mut Words, market: &Market) {
+    fn write_market(&self, words: &mut impl Words, market: &Market) {
         let leaf = &market.leaf;
         words.word(market.terms.market);
         words.word(leaf.index_price);
@@ -80,7 +62,7 @@ impl State {
         }
     }
 
-    fn write_account(&self, words: &mut Words, account: &Account) {
+    fn write_account(&self, words: &mut impl Words, account: &Account) {
         words.address(&account.owner);
         words.word(account.cash);
         words.word(account.withdrawn);
@@ -112,7 +94,7 @@ impl State {
         }
     }
 
-    fn write_exposures(&self, words: &mut Words, account: &Account) {
+    fn write_exposures(&self, words: &mut impl Words, account: &Account) {
         let all = account.exposures.all();
         words.count(account.exposures.held().count());
         for exposure in account.exposures.held() {
@@ -135,7 +117,7 @@ impl State {
         }
     }
 
-    fn write_order(&self, words: &mut Words, order: &Order) {
+    fn write_order(&self, words: &mut impl Words, order: &Order) {
         words.word(order.slot);
         words.word(order.nonce);
         words.word(order.first_nonce);
@@ -154,7 +136,7 @@ impl State {
     }
 }
 
-fn write_sessions(words: &mut Words, account: &Account) {
+fn write_sessions(words: &mut impl Words, account: &Account) {
     words.count(account.sessions.len());
     for (place, session) in account.sessions.iter().enumerate() {
         words.count(place);

@@ -8,10 +8,12 @@ pub mod pool;
 mod queries;
 mod risk;
 pub mod roots;
+pub mod saved;
 pub mod slots;
 pub mod state;
 pub mod tree;
 pub mod witness;
+mod words;
 
 pub use exposures::{Exposure, MarketIndex};
 pub use pool::Handle;

@@ -29,6 +29,16 @@ impl<T> Pool<T> {
         handle
     }
 
+    /// Records in use.
+    pub fn len(&self) -> usize {
+        self.records.len() - 1 - self.free.len()
+    }
+
+    /// Whether no record is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The place may be used again; what it holds stays until then.
     #[inline]
     pub fn remove(&mut self, handle: Handle) {

@@ -1,9 +1,10 @@
 //! Reading the state for people: one account, one market, packed.
 
 use penstock_margin::{funding_owed, funding_rate};
-use penstock_protocol::views::{AccountView, MarketView, OrderView, PositionView, SessionView};
+use penstock_protocol::quantities::BY_OWNER_KEY;
+use penstock_protocol::views::{AccountView, MarketView, OrderView, PositionView, RestingOrder, SessionView};
 
-use crate::state::State;
+use crate::state::{Account, Order, State};
 
 impl State {
     /// The account, or None if it was never credited. `initial_margin` includes open orders.
@@ -85,8 +86,55 @@ impl State {
             fees: leaf.fees,
             dust: leaf.dust,
             shortfall: leaf.shortfall,
+            rate_time: leaf.rate_time,
             reduce_only: leaf.reduce_only,
         };
         Some(view.pack().to_vec())
     }
+    /// Every account, ascending, with what of it the public books are made of, as `schema/packed.txt` says.
+    pub fn resting(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for account in &self.accounts {
+            packed.push(account.exposures.held().count() as u8);
+            for exposure in account.exposures.held() {
+                packed.extend_from_slice(&self.market(exposure.market).terms.market.to_be_bytes()[1..]);
+                packed.extend_from_slice(&exposure.size.to_be_bytes()[1..]);
+            }
+            let living = account.sessions.iter().enumerate().filter(|(_, session)| session.revoked_at == 0);
+            packed.push(living.clone().count() as u8);
+            for (place, session) in living {
+                packed.push(place as u8);
+                packed.extend_from_slice(&session.expiry.to_be_bytes()[3..]);
+            }
+            let used = self.slots.used(&account.slots).filter(|(_, slot)| slot.order != 0);
+            let orders: Vec<_> = used.map(|(_, slot)| &self.orders[slot.order]).collect();
+            packed.extend_from_slice(&(orders.len() as u16).to_be_bytes());
+            for order in orders {
+                let resting = RestingOrder {
+                    slot: order.slot,
+                    nonce: order.nonce,
+                    market: self.market(order.market).terms.market,
+                    side: order.side,
+                    price: order.price,
+                    size: order.size,
+                    session: order.session,
+                    killed: is_killed(account, order),
+                };
+                packed.extend_from_slice(&resting.pack());
+            }
+        }
+        packed
+    }
+}
+
+/// Dead whatever the time is: only the expiry of its session key is not looked at.
+fn is_killed(account: &Account, order: &Order) -> bool {
+    if order.accepted < account.cancelled_before {
+        return true;
+    }
+    if order.session == BY_OWNER_KEY {
+        return false;
+    }
+    let session = &account.sessions[usize::from(order.session)];
+    session.revoked_at != 0 || order.accepted >> 6 < session.from_sequence
 }

@@ -12,7 +12,14 @@ from penstock.protocol.reasons import Reason
 from penstock.protocol.settlement import AccountProof
 from penstock.protocol.signing import Domain, Member
 from penstock.protocol.terms import Genesis
-from penstock.protocol.views import AccountView, MarketView, decode_account_view, decode_market_view
+from penstock.protocol.views import (
+    AccountView,
+    AtRest,
+    MarketView,
+    decode_account_view,
+    decode_market_view,
+    decode_resting,
+)
 from penstock.protocol.wire import PackedMessage, decode_applied, encode_command
 
 if TYPE_CHECKING:
@@ -162,6 +169,24 @@ class NativeEngine:
     def engine_root(self) -> bytes:
         """Digest of everything `apply` can read."""
         return self._core.engine_root()
+
+    def save(self) -> bytes:
+        """Everything `apply` can read: one state has one saved form, the same of every engine."""
+        return self._core.save()
+
+    def load(self, saved: bytes) -> None:
+        """Go on from a saved state. Raises ValueError saying where and why for bytes that are none, and stays."""
+        import penstock_core
+
+        self._core = penstock_core.Engine.load(self._genesis.encode(), saved)
+
+    def replay(self, records: bytes) -> int:
+        """Execute journal records, signatures unchecked; the last sequence. Raises ValueError naming the sequence."""
+        return self._core.replay(records)
+
+    def resting(self) -> Iterator[AtRest]:
+        """Every account, ascending, with what of it the public books are made of."""
+        return decode_resting(self._core.resting())
 
     def tree(self) -> NativeTree:
         """The settlement tree of the state as it is now."""

@@ -27,6 +27,7 @@ class Domains:
     ENGINE_ROOT: Final = b"\x0c"
     DEPOSIT: Final = b"\x0d"
     PARAMETERS: Final = b"\x0e"
+    SAVED_STATE: Final = b"\x0f"
 
 
 ACCOUNTS_DEPTH: Final = 12

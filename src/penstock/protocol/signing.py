@@ -203,10 +203,11 @@ def _recover(digest: bytes, compact: bytes, parity: int) -> bytes | None:
     return address_of(key)
 
 
-def _unpack(separator: bytes, envelope: bytes) -> tuple[int, list[bytes], bytes, list[bytes]]:
+def take_apart(envelope: bytes) -> tuple[list[bytes], bytes, list[bytes]]:
+    """Signatures, record and members of an envelope. Raises Refusal when it is not exactly as long as it states."""
     if len(envelope) < 34:
         raise Refusal(Reason.MESSAGE_TRUNCATED)
-    scheme, count = envelope[32], envelope[33]
+    count = envelope[33]
     at = 34 + count * SIGNATURE
     signatures = [envelope[34 + i * SIGNATURE : 34 + (i + 1) * SIGNATURE] for i in range(count)]
     record, at = _take(envelope, at)
@@ -219,11 +220,16 @@ def _unpack(separator: bytes, envelope: bytes) -> tuple[int, list[bytes], bytes,
         members.append(member)
     if at != len(envelope):
         raise Refusal(Reason.MESSAGE_TRUNCATED)
-    if scheme not in (UNSIGNED, SECP256K1_EIP712):
+    return signatures, record, members
+
+
+def _unpack(separator: bytes, envelope: bytes) -> tuple[int, list[bytes], bytes, list[bytes]]:
+    signatures, record, members = take_apart(envelope)
+    if envelope[32] not in (UNSIGNED, SECP256K1_EIP712):
         raise Refusal(Reason.SCHEME_UNKNOWN)
     if envelope[:32] != separator:
         raise Refusal(Reason.DOMAIN_WRONG)
-    return scheme, signatures, record, members
+    return envelope[32], signatures, record, members
 
 
 def _take(envelope: bytes, at: int) -> tuple[bytes, int]:

@@ -1,5 +1,6 @@
 """What people may read of the state: one account, one market. Copies, with the packed forms the native core gives."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct
@@ -24,9 +25,15 @@ SESSION_VIEW: Final = Form(
 MARKET_VIEW: Final = Form(
     "market_view",
     "market u24, index_price u40, mark_price u40, priced_at u64, funding_index i80, funding_rate i64, "
-    "open_interest u56, fees i96, dust u96, shortfall u96, reduce_only u8",
+    "open_interest u56, fees i96, dust u96, shortfall u96, rate_time i96, reduce_only u8",
 )
-VIEW_FORMS: Final = (ACCOUNT_VIEW, POSITION_VIEW, ORDER_VIEW, SESSION_VIEW, MARKET_VIEW)
+RESTING_ORDER: Final = Form(
+    "resting_order", "slot u16, nonce u64, market u24, side u8, price u40, size u48, session u8, killed u8"
+)
+VIEW_FORMS: Final = (ACCOUNT_VIEW, POSITION_VIEW, ORDER_VIEW, SESSION_VIEW, MARKET_VIEW, RESTING_ORDER)
+
+_AT_REST_POSITION: Final = Form("position at rest", "market u24, size i56")
+_AT_REST_SESSION: Final = Form("session at rest", "session u8, expiry u40")
 
 
 class PositionView(Struct, frozen=True):
@@ -84,7 +91,10 @@ class AccountView(Struct, frozen=True):
 
 
 class MarketView(Struct, frozen=True):
-    """One market: prices in price units, funding rate in parts per 1e9 and 8 h, money in 1e-6 USDC, dust in 2^-32."""
+    """One market: prices in price units, funding rate in parts per 1e9 and 8 h, money in 1e-6 USDC, dust in 2^-32.
+
+    `rate_time` is funding rate × µs gathered since the last accrual.
+    """
 
     market: int
     index_price: int
@@ -96,7 +106,36 @@ class MarketView(Struct, frozen=True):
     fees: int
     dust: int
     shortfall: int
+    rate_time: int
     reduce_only: bool
+
+
+class RestingOrder(Struct, frozen=True):
+    """An order in a book as far as the public sees it, in price units and size units.
+
+    `killed`: by a mass cancel, or with the session key that placed it, other than by that key's expiry.
+    """
+
+    slot: int
+    nonce: int
+    market: int
+    side: int
+    price: int
+    size: int
+    session: int
+    killed: bool
+
+
+class AtRest(Struct, frozen=True):
+    """What of one account the public books are made of.
+
+    `positions` are (market, signed size units), `sessions` (place, expiry in seconds) of the keys not revoked.
+    """
+
+    subaccount: int
+    positions: list[tuple[int, int]]
+    sessions: list[tuple[int, int]]
+    orders: list[RestingOrder]
 
 
 def decode_account_view(packed: bytes) -> AccountView:
@@ -120,6 +159,26 @@ def decode_market_view(packed: bytes) -> MarketView:
     """The view of one market_view form."""
     *values, reduce_only = MARKET_VIEW.values(packed)
     return MarketView(*values, bool(reduce_only))  # type: ignore[call-arg]
+
+
+def decode_resting(packed: bytes) -> Iterator[AtRest]:
+    """Every account, ascending from subaccount 0: positions u8 · (market u24 · size i56) each · sessions u8
+    · (place u8 · expiry u40) each · orders u16 · resting_order each. Raises ValueError where the bytes end too early.
+    """
+    at, subaccount = 0, 0
+    while at < len(packed):
+        positions, at = _take(packed, at, 1, _AT_REST_POSITION)
+        sessions, at = _take(packed, at, 1, _AT_REST_SESSION)
+        orders, at = _take(packed, at, 2, RESTING_ORDER)
+        if at > len(packed):
+            raise ValueError(f"an account at rest ends at {at}, beyond {len(packed)}")
+        yield AtRest(
+            subaccount,
+            [(market, size) for market, size in positions],
+            [(place, expiry) for place, expiry in sessions],
+            [RestingOrder(*values[:7], bool(values[7])) for values in orders],  # type: ignore[call-arg]
+        )
+        subaccount += 1
 
 
 def _take(packed: bytes, at: int, width: int, form: Form) -> tuple[list[list[Any]], int]:

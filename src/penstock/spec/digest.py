@@ -8,13 +8,18 @@ _MASK = (1 << 256) - 1
 
 
 def engine_root(state: State) -> bytes:
-    """keccak(0x0c ‖ ruleset ‖ deposits ‖ markets ‖ accounts), both ascending; a list comes after its length."""
-    parts = [Domains.ENGINE_ROOT, state.ruleset, state.deposit_head]
+    """keccak(0x0c ‖ the words of the state)."""
+    return keccak(Domains.ENGINE_ROOT + state_words(state))
+
+
+def state_words(state: State) -> bytes:
+    """ruleset ‖ deposits ‖ markets ‖ accounts, both ascending; a list comes after its length. 32 bytes a word."""
+    parts = [state.ruleset, state.deposit_head]
     parts.append(_words(state.deposits, state.deposited, state.withdrawn, len(state.markets)))
     parts += [_market(market) for _, market in sorted(state.markets.items())]
     parts.append(_words(len(state.accounts)))
     parts += [_account(subaccount, account) for subaccount, account in sorted(state.accounts.items())]
-    return keccak(b"".join(parts))
+    return b"".join(parts)
 
 
 def _words(*values: int) -> bytes:

@@ -1,10 +1,13 @@
 """Reading the state for people: one account, one market. Copies, never the live records."""
 
-from penstock.protocol.views import AccountView, MarketView, OrderView, PositionView, SessionView
+from collections.abc import Iterator
+
+from penstock.protocol.events import BY_OWNER_KEY
+from penstock.protocol.views import AccountView, AtRest, MarketView, OrderView, PositionView, RestingOrder, SessionView
 from penstock.spec.margin import assess, initial_with_orders, unrealised
 from penstock.spec.positions import funding_owed
 from penstock.spec.prices import funding_rate
-from penstock.spec.state import State
+from penstock.spec.state import Account, Order, State
 
 
 def account_view(state: State, subaccount: int) -> AccountView | None:
@@ -48,5 +51,29 @@ def market_view(state: State, market: int) -> MarketView | None:
         return None
     return MarketView(
         market, found.index_price, found.mark_price, found.priced_at, found.funding_index, funding_rate(found),
-        found.open_interest, found.fees, found.dust, found.shortfall, found.reduce_only,
+        found.open_interest, found.fees, found.dust, found.shortfall, found.rate_time, found.reduce_only,
     )  # fmt: skip
+
+
+def resting(state: State) -> Iterator[AtRest]:
+    """Every account, ascending, with what of it the public books are made of."""
+    for subaccount, account in sorted(state.accounts.items()):
+        yield AtRest(
+            subaccount,
+            [(market, position.size) for market, position in sorted(account.positions.items())],
+            [(place, s.expiry) for place, s in sorted(account.sessions.items()) if not s.revoked_at],
+            [
+                RestingOrder(o.slot, o.nonce, o.market, o.side, o.price, o.size, o.session, _is_killed(account, o))
+                for _, o in sorted(account.orders.items())
+            ],
+        )
+
+
+def _is_killed(account: Account, order: Order) -> bool:
+    """Dead whatever the time is: only the expiry of its session key is not looked at."""
+    if order.accepted < account.cancelled_before:
+        return True
+    if order.session == BY_OWNER_KEY:
+        return False
+    session = account.sessions[order.session]
+    return session.revoked_at != 0 or order.accepted >> 6 < session.from_sequence

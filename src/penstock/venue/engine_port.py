@@ -1,6 +1,6 @@
 """The seam to the state machine. The node knows only `Engine`; the spec stands behind it, or the native core."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from penstock.engine.native import NativeEngine, available
@@ -11,13 +11,15 @@ from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.settlement import AccountProof
 from penstock.protocol.signing import Domain, Member, Verified, verify
 from penstock.protocol.terms import Genesis
-from penstock.protocol.views import AccountView, MarketView
+from penstock.protocol.views import AccountView, AtRest, MarketView
 from penstock.spec.digest import engine_root
-from penstock.spec.queries import account_view, market_view
+from penstock.spec.queries import account_view, market_view, resting
+from penstock.spec.saved import load, save
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.spec.transition import apply
 from penstock.venue.envelopes import reopen
+from penstock.venue.frames import Reached, read_frames
 
 ENGINES: Final = ("auto", "native", "spec")
 
@@ -102,6 +104,26 @@ class Engine(Protocol):
     def engine_root(self) -> bytes:
         """Digest of everything `apply` can read."""
 
+    def save(self) -> bytes:
+        """Everything `apply` can read: one state has one saved form, the same of every engine."""
+
+    def load(self, saved: bytes) -> None:
+        """Go on from a saved state; what this engine held is gone.
+
+        Raises ValueError saying where and why, and stays as it was, when the bytes are not exactly what `save` gives
+        under this genesis.
+        """
+
+    def replay(self, records: bytes) -> int:
+        """Execute journal records (`frames.frame`), signatures unchecked; the last sequence executed so far.
+
+        Raises ValueError naming the sequence that is no record, is not the next one, or goes back in time; records
+        before it may have been executed, so that the engine is of no use. After `load` the first may have any sequence.
+        """
+
+    def resting(self) -> Iterable[AtRest]:
+        """Every account, ascending, with what of it the public books are made of."""
+
     def tree(self) -> Roots:
         """The settlement tree of the state as it is now."""
 
@@ -140,6 +162,7 @@ class SpecEngine:
     def __init__(self, genesis: Genesis) -> None:
         self.state = State.from_genesis(genesis)
         self._separator = Domain(genesis.chain_id, genesis.vault).separator()
+        self._reached: Reached = (0, 0)
 
     def verify(self, envelopes: Sequence[bytes], from_node: Sequence[bool]) -> list[Verified | Reason]:
         """See `Engine.verify`."""
@@ -158,11 +181,32 @@ class SpecEngine:
     def apply(self, commands: Sequence[tuple[int, int, Verified]]) -> Iterator[Applied]:
         """See `Engine.apply`."""
         for sequence, time, message in commands:
+            self._reached = (sequence, time)
             yield apply(self.state, sequence, time, message)
 
     def engine_root(self) -> bytes:
         """See `Engine.engine_root`."""
         return engine_root(self.state)
+
+    def save(self) -> bytes:
+        """See `Engine.save`."""
+        return save(self.state)
+
+    def load(self, saved: bytes) -> None:
+        """See `Engine.load`."""
+        self.state = load(self.state.genesis, saved)
+        self._reached = None
+
+    def replay(self, records: bytes) -> int:
+        """See `Engine.replay`."""
+        for sequence, time, message in read_frames(records, self._reached):
+            self._reached = (sequence, time)
+            apply(self.state, sequence, time, message)
+        return self._reached[0] if self._reached else 0
+
+    def resting(self) -> Iterator[AtRest]:
+        """See `Engine.resting`."""
+        return resting(self.state)
 
     def tree(self) -> "SpecTree":
         """See `Engine.tree`."""

@@ -1,11 +1,12 @@
-"""What the public may see, from events alone: books by price, trades, prices, the day. It can be rebuilt at any time.
+"""What the public may see: books by price, trades, prices, the day. It can be rebuilt from events alone at any time, and
+all but the trades and the day from a state.
 
 Orders that a mass cancel, a revocation or an expiry killed leave the public books at once, although the engine
 removes them one by one; until it has, they are in `dead`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from penstock.protocol.events import (
 )
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.terms import MarketTerms
-from penstock.protocol.views import MarketView
+from penstock.protocol.views import AtRest, MarketView
 from penstock.venue.levels import Day, Side
 from penstock.venue.sequencer import Executed
 
@@ -156,6 +157,57 @@ class MarketData:
             FundingAccrued: self._fund,
             DepositCredited: self._credit,
         }
+
+    @classmethod
+    def restore(
+        cls,
+        markets: Iterable[MarketTerms],
+        time: int,
+        views: Iterable[MarketView],
+        accounts: Iterable[AtRest],
+        trade_counts: Mapping[int, int] | None = None,
+    ) -> "MarketData":
+        """The projection at venue time `time` (µs), from an engine's `markets()` and `resting()` instead of events.
+
+        Books, tickers, dead orders, positions and expiries go on as if every event had been followed. Trades and the
+        day's statistics start empty, `change_id` starts at 0, and trades are numbered on from `trade_counts`, how many
+        each market had before, or else from 1.
+        """
+        restored = cls(markets)
+        restored.time = time
+        for account in accounts:
+            restored._take_account(account)
+        for view in views:
+            market = restored.markets[view.market]
+            market.open_interest, market.rate_time = view.open_interest, view.rate_time
+            market.time = time
+            restored._quote(view)
+        for number, count in (trade_counts or {}).items():
+            restored.markets[number].trade_count = count
+            restored.trade_count += count
+        restored._moved.clear()
+        return restored
+
+    def _take_account(self, account: AtRest) -> None:
+        subaccount = account.subaccount
+        self.accounts = max(self.accounts, subaccount + 1)
+        if account.positions:
+            self.positions[subaccount] = dict(account.positions)
+        living = {BY_OWNER_KEY}
+        for session, seconds in account.sessions:
+            expiry = seconds * MICRO
+            if expiry > self.time:
+                living.add(session)
+                self._sessions[subaccount, session] = expiry
+                heappush(self._expiries, (expiry, subaccount, session))
+        for order in account.orders:
+            if order.killed or order.session not in living:
+                self.dead[subaccount, order.slot] = order.nonce
+                continue
+            self.orders.setdefault(subaccount, {})[order.slot] = PublicOrder(
+                order.market, order.side, order.price, order.size, order.nonce, order.session
+            )
+            self._shift(order.market, order.side, order.price, order.size)
 
     def follow(self, executed: Sequence[Executed]) -> None:
         """Take the next durable commands."""
