@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 
 from penstock.cli.output import print_json, print_pairs, print_table, refuse
@@ -15,7 +14,7 @@ from penstock.protocol.terms import Genesis
 from penstock.venue.disk.segments import FORMAT
 from penstock.venue.envelopes import reopen
 from penstock.venue.journal import Group, Journal, JournalError, JournalRecord
-from penstock.venue.recovery import replay_journal
+from penstock.venue.recovery import read_genesis, replay_journal
 
 journals = typer.Typer(help="A node's journal.", no_args_is_help=True)
 RECORD_COLUMNS: Final = ("sequence", "time", "member", "signer", "record")
@@ -29,8 +28,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @journals.command("verify")
 def verify_journal(home: Home, as_json: AsJson = False) -> None:
     """Read every segment, group and record, execute it from genesis, and print where that leads."""
-    genesis = read_genesis(home)
     try:
+        genesis = read_genesis(home)
         with open_journal(home, genesis) as journal:
             stored = describe(journal)
         roots = replay_journal(home, genesis)
@@ -123,11 +122,3 @@ def show_record(record: JournalRecord) -> list[dict[str, Any]]:
         }
         for index, member in enumerate(members)
     ]
-
-
-def read_genesis(home: Path) -> Genesis:
-    """The genesis a home folder was made with."""
-    path = home / "genesis.json"
-    if not path.exists():
-        raise refuse(f"{home} has no genesis.json: not a node's home")
-    return msgspec.json.decode(path.read_bytes(), type=Genesis)

@@ -11,6 +11,7 @@ from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
 from penstock.cli.replays import replays
 from penstock.cli.simulations import run_simulation
+from penstock.cli.snapshots import snapshots
 
 app = typer.Typer(
     help="Penstock: a non-custodial derivatives venue. Not audited; not for real money.",
@@ -26,6 +27,7 @@ app.add_typer(batches, name="batch")
 app.add_typer(journals, name="journal")
 app.add_typer(orders, name="order")
 app.add_typer(replays, name="replay")
+app.add_typer(snapshots, name="snapshot")
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from penstock.protocol.commands import CreditDeposit
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Reason
+from penstock.settlement.batches import last_sequence
 from penstock.simulation.local_chain import DEV_FINALITY, LocalChain
 from penstock.venue.batcher import Batcher, Mark, post_every
 from penstock.venue.clock import Clock, DevClock
@@ -71,7 +70,10 @@ class LocalVenue:
             unsafe=UNSAFE,
             settlement=local.deployment.settlement.address,
         )
-        self.node = Node(config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe])
+        self.node = Node(
+            config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe],
+            restored=lambda sequence: self.batcher.stand(self.engine.tree(), sequence),
+        )  # fmt: skip
         self.watcher = DepositWatcher(local.deployment, self._credit)
         self._posting: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
@@ -79,11 +81,11 @@ class LocalVenue:
         self._started = False
 
     async def start(self) -> None:
-        """Write the genesis into the home folder, start the node, then credit and post in the background."""
+        """Start the node, then credit and post in the background."""
         self.home.mkdir(parents=True, exist_ok=True)
         if not self._reopen:
             check_home(self.home)
-        (self.home / "genesis.json").write_bytes(msgspec.json.encode(self.local.genesis))
+        self.node.needed_from = await asyncio.to_thread(last_sequence, self.local.deployment.settlement)
         await self.node.start()
         self._started = True
         await self.batcher.resume()

@@ -1,7 +1,6 @@
 """Batches: what the engine did since the last one, rooted off the hot path, published, and committed on chain."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from penstock.settlement.exits import Claim
 from penstock.settlement.published import PublishedCommand, file_name, pack_published
 from penstock.settlement.rpc import RpcError
 from penstock.spec.merkle import list_root
+from penstock.venue.disk.files import write_durably
 from penstock.venue.engine_port import Roots, Written
 from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRoot
 from penstock.venue.l1 import pause
@@ -103,6 +103,11 @@ class Batcher:
         """The settlement root after the newest cut batch."""
         return self._root
 
+    def stand(self, tree: Roots, sequence: int) -> None:
+        """Observe from behind `sequence` on, where the engine's tree is `tree`. Before the first `observe`."""
+        self._tree, self._root = tree, tree.root()
+        self._last_sequence = sequence
+
     async def resume(self) -> None:
         """After the journal was replayed into `observe`: stand where the chain stands, checked by root.
 
@@ -110,23 +115,28 @@ class Batcher:
         """
         settlement = self._deployment.settlement
         self._last_number = await asyncio.to_thread(batch_count, settlement)
-        self._last_sequence = await asyncio.to_thread(last_sequence, settlement)
+        committed_sequence = await asyncio.to_thread(last_sequence, settlement)
         committed_root = await asyncio.to_thread(root_at, settlement, self._last_number)
-        covered = [step for step in self._pending if step.sequence <= self._last_sequence]
-        if self._last_sequence and (not covered or covered[-1].sequence != self._last_sequence):
-            raise ValueError(f"the chain has batches up to sequence {self._last_sequence}, the journal ends before")
+        covered = [step for step in self._pending if step.sequence <= committed_sequence]
+        if (covered[-1].sequence if covered else self._last_sequence) != committed_sequence:
+            raise ValueError(
+                f"the chain has batches up to sequence {committed_sequence}, the journal ends before, or is only "
+                f"observed from sequence {self._last_sequence + 1}"
+            )
+        self._last_sequence = committed_sequence
         self._pending = self._pending[len(covered) :]
-        self._cut_entries = sum(len(step.entries) for step in covered)
-        for step in covered:
-            for entry in step.entries:
-                self._count_deposit(entry)
+        committed = await asyncio.to_thread(self._read_committed)
+        self._cut_entries = sum(batch.entries for batch, _ in committed)
+        self.entries = self._cut_entries + sum(len(step.entries) for step in self._pending)
+        if committed:
+            self._deposits, self._deposit_head = committed[-1][0].deposits, committed[-1][0].deposit_head
         self._root = await asyncio.to_thread(_advance_all, self._tree, covered)
         if self._root != committed_root:
             raise ValueError(
                 f"batch {self._last_number} on chain has settlement root 0x{committed_root.hex()}, "
                 f"the journal leads to 0x{self._root.hex()}"
             )
-        self.posted = await asyncio.to_thread(self._read_posted)
+        self.posted = [_posted(batch, receipt) for batch, receipt in committed]
 
     async def post(self) -> PostedBatch | None:
         """Cut everything up to now and commit it; None when nothing is new. Raises ChainError when L1 refuses."""
@@ -136,7 +146,7 @@ class Batcher:
             if self._prepared is None:
                 return None
             if self._prepared.unwritten is not None:
-                await asyncio.to_thread(_write_durably, self._prepared.path, self._prepared.unwritten)
+                await asyncio.to_thread(write_durably, self._prepared.path, self._prepared.unwritten)
                 self._prepared = replace(self._prepared, unwritten=None)
             return await self._commit(self._prepared)
 
@@ -232,13 +242,11 @@ class Batcher:
         self._cut_entries += len(leaves)
         return _Prepared(batch, self.folder / file_name(self._last_number, published), published)
 
-    def _read_posted(self) -> list[PostedBatch]:
+    def _read_committed(self) -> list[tuple[Batch, Receipt]]:
         """The batches the chain has, gas unknown (0)."""
         events = self._deployment.settlement.events("BatchCommitted", self._deployment.block)
-        batches = [Batch(*event.fields["batch"]) for event in events]
         return [
-            _posted(batch, Receipt(event.transaction, event.block, 0, (), None))
-            for batch, event in zip(batches, events, strict=True)
+            (Batch(*event.fields["batch"]), Receipt(event.transaction, event.block, 0, (), None)) for event in events
         ]
 
     def _count_deposit(self, entry: Written) -> None:
@@ -306,16 +314,6 @@ def _published(steps: list[_Step], roots: Iterator[bytes]) -> bytes:
             for s in steps
         ]
     )
-
-
-def _write_durably(path: Path, payload: bytes) -> None:
-    """Write a file so that it is wholly there or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 async def post_every(batcher: Batcher, seconds: float, stop: asyncio.Event, report: Callable[[str], None]) -> None:

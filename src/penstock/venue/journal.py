@@ -270,13 +270,13 @@ class Journal:
             if expected != whole.group.last_sequence + 1 or record is None or record.time != whole.group.time:
                 raise JournalCorrupt(path, offset, f"group {whole.group.number} does not hold what its header says")
 
-    def read_raw(self, from_sequence: int = 1) -> Iterator[tuple[int, int, bytes]]:
-        """First sequence, last sequence and record bytes of every durable group that ends at `from_sequence` or later.
+    def read_raw(self, from_sequence: int = 1) -> Iterator[tuple[Group, bytes]]:
+        """Every durable group that ends at `from_sequence` or later, with the bytes of its records.
 
         For fast recovery: nothing is built for a record. `disk/groups` has their form. Raises JournalCorrupt.
         """
         for _, _, whole in self._stored(from_sequence):
-            yield whole.group.first_sequence, whole.group.last_sequence, whole.records
+            yield whole.group, whole.records
 
     def groups(self, from_sequence: int = 1) -> Iterator[Group]:
         """Every durable group that ends at `from_sequence` or later, as `sync` returned it. Raises JournalCorrupt."""

@@ -1,8 +1,8 @@
-"""One node: home folder, clock, engine, journal, sequencer, market data, gateway, keepers, wired and run."""
+"""One node: home folder, clock, engine, journal, snapshots, sequencer, market data, gateway, keepers, wired and run."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,20 @@ from penstock.venue.gateway.subscriptions import EVERY_100_MS, RAW, Subscription
 from penstock.venue.journal import HomeLock, Journal, JournalError
 from penstock.venue.keepers import KeeperPace, Keepers
 from penstock.venue.market_data import MarketData
+from penstock.venue.recovery import Reached, bring_up, keep_genesis
 from penstock.venue.sequencer import DISK_RESERVE, WAITING_LIMIT, NodeStopped, Observer, Sequencer
+from penstock.venue.snapshot_taker import SnapshotTaker
+from penstock.venue.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
 TICK: Final = 0.1
 """Seconds between aggregated messages, and between looks at what expired."""
 DRIFT_CHECK: Final = 5.0
+OBSERVED_TAIL: Final = WAITING_LIMIT
+"""Commands at the journal's end that a restart observes one by one: as many as can have been left without a reply."""
+SNAPSHOT_EVERY: Final = 250_000
+"""Commands from one snapshot to the next."""
 
 
 class NodeConfig(Struct, frozen=True):
@@ -47,10 +54,16 @@ class NodeConfig(Struct, frozen=True):
     waiting_limit: int = WAITING_LIMIT
     disk_reserve: int = DISK_RESERVE
     segment_bytes: int = SEGMENT_BYTES
+    observed_tail: int = OBSERVED_TAIL
+    snapshot_every: int = SNAPSHOT_EVERY
 
 
 class Node:
-    """A running venue. `observers` see every durable group from the first record of the journal on, in order."""
+    """A running venue. `observers` see every durable group, in order, from where a restart begins to observe.
+
+    That is the last `observed_tail` commands of the journal, or from behind sequence `needed_from` if that is earlier;
+    what came before is brought up from a snapshot and in bulk. `restored` is told the sequence it begins behind.
+    """
 
     def __init__(
         self,
@@ -60,18 +73,22 @@ class Node:
         engine: Engine | None = None,
         batches: Batches | None = None,
         observers: Sequence[Observer] = (),
+        restored: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.config = config
+        self.needed_from: int | None = None
         self.clock: Clock = clock or WallClock()
         self.engine: Engine = engine or open_engine(config.genesis)
         self.batches = batches
         self.separator = Domain(config.genesis.chain_id, config.genesis.vault).separator()
-        self.market_data = MarketData(config.genesis.markets)
-        self.subscriptions = Subscriptions(self.market_data)
+        self.market_data: MarketData
+        self.subscriptions: Subscriptions
         self.statistics = Statistics()
         self.sequencer: Sequencer
         self.keepers: Keepers | None = None
         self._observers = list(observers)
+        self._restored = restored
+        self._snapshots: SnapshotTaker | None = None
         self._gateway: Gateway | None = None
         self._journal: Journal | None = None
         self._lock: HomeLock | None = None
@@ -84,7 +101,7 @@ class Node:
         return self._gateway.url if self._gateway else ""
 
     async def start(self) -> None:
-        """Take the home folder, replay the journal, listen.
+        """Take the home folder, go on from its newest good snapshot by its journal, listen.
 
         Raises JournalBusy, JournalForeign, JournalCorrupt, or NodeStopped when the replay fails.
         """
@@ -92,15 +109,24 @@ class Node:
         self._stopped = asyncio.get_running_loop().create_future()
         self._lock = HomeLock(config.home)
         try:
+            keep_genesis(config.home, config.genesis)
             self._journal = Journal(
                 config.home, config.genesis.ruleset(), self.separator, segment_bytes=config.segment_bytes
             )
-            self._open_sequencer(self._journal)
+            reached = self._bring_up(self._journal)
             last = self.sequencer.recover()
         except (JournalError, NodeStopped):
             self._release_home()
             raise
-        log.info("node: %d commands replayed on the %s engine", last, self.engine.name)
+        log.info(
+            "node: at sequence %d on the %s engine; %s, %d commands observed", last, self.engine.name,
+            f"from the snapshot of {reached.snapshot.sequence}" if reached.snapshot else "from the first command",
+            last - reached.sequence,
+        )  # fmt: skip
+        if config.snapshot_every:
+            begun = reached.snapshot.sequence if reached.snapshot else 0
+            self._snapshots = SnapshotTaker(config.home, self.engine.name, config.snapshot_every, begun)
+            self.sequencer.observe(self._snapshots.follow)
         self.sequencer.observe(self.statistics.follow)
         self.sequencer.observe(self.subscriptions.follow)
         self.sequencer.start()
@@ -125,6 +151,8 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.sequencer.stop()
+        if self._snapshots is not None:
+            await self._snapshots.stop()
         if self._gateway is not None:
             await self._gateway.stop()
             self._gateway = None
@@ -139,6 +167,24 @@ class Node:
         finally:
             await self.stop()
         return 1
+
+    def _bring_up(self, journal: Journal) -> Reached:
+        """Engine, market data and sequencer, standing where the observed rest of the journal begins."""
+        genesis, before = self.config.genesis, max(0, journal.last_sequence - self.config.observed_tail)
+        if self.needed_from is not None:
+            before = min(before, self.needed_from)
+        snapshots = Snapshots(self.config.home, genesis.ruleset(), self.separator)
+        reached = bring_up(self.engine, journal, snapshots, before)
+        self.market_data = MarketData(genesis.markets)
+        if reached.sequence:
+            self.market_data = MarketData.restore(
+                genesis.markets, reached.time, self.engine.markets(), self.engine.resting()
+            )
+            self._restored(reached.sequence)
+        self.subscriptions = Subscriptions(self.market_data)
+        self._open_sequencer(journal)
+        self.sequencer.stand(reached.sequence, reached.time)
+        return reached
 
     def _open_sequencer(self, journal: Journal) -> None:
         self.sequencer = Sequencer(

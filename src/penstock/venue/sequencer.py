@@ -139,12 +139,17 @@ class Sequencer:
         """Call `observer` with every durable group, in order; from `recover` on if registered before it."""
         self._observers.append(observer)
 
+    def stand(self, sequence: int, time: int) -> None:
+        """The engine was brought to durable `sequence` (venue time µs) by other means. Call it before `recover`."""
+        self.sequence = self.durable_sequence = sequence
+        self.durable_time = time
+
     def recover(self) -> int:
-        """Replay the journal through the engine and the observers. Returns the last sequence.
+        """Replay the rest of the journal through the engine and the observers. Returns the last sequence.
 
         Raises JournalCorrupt, or NodeStopped naming the sequence the engine fails on.
         """
-        records = self._journal.read()
+        records = self._journal.read(self.sequence + 1)
         while group := list(islice(records, REPLAY_GROUP)):
             stamped = [
                 _Stamped(
