@@ -101,7 +101,7 @@ async def submit(node, envelope):
 
 
 @asynccontextmanager
-async def running(home, *, funded=True, clock=None, engine=None, batches=None, observers=(), **changes):
+async def running(home, *, funded=True, clock=None, engine=None, batches=None, observers=(), restored=None, **changes):
     """A started node; stopped at the end."""
     node = Node(
         config(home, **changes),
@@ -109,6 +109,7 @@ async def running(home, *, funded=True, clock=None, engine=None, batches=None, o
         engine=engine,
         batches=batches,
         observers=observers,
+        restored=restored or (lambda _: None),
     )
     await node.start()
     try:

@@ -212,15 +212,15 @@ async def test_a_batch_file_that_could_not_be_written_is_written_with_the_next_t
     await fund_two(local)
     venue = await venue_of(local, tmp_path)
     await withdraw(venue, 1, MICRO)
-    whole = batcher_module._write_durably
+    whole = batcher_module.write_durably
 
     def fail(path, payload):
         raise OSError(24, "too many open files")
 
-    monkeypatch.setattr(batcher_module, "_write_durably", fail)
+    monkeypatch.setattr(batcher_module, "write_durably", fail)
     with pytest.raises(OSError, match="too many"):
         await venue.batcher.post()
-    monkeypatch.setattr(batcher_module, "_write_durably", whole)
+    monkeypatch.setattr(batcher_module, "write_durably", whole)
     await withdraw(venue, 2, MICRO)
     await venue.batcher.post_all()
     assert on_chain.batch_count(local.deployment.settlement) == len(venue.batcher.posted)
@@ -234,7 +234,7 @@ async def test_l1_answering_with_errors_and_a_full_queue_only_delay_a_deposit(lo
     await venue.start()
     await venue.credited(2)
     chain, sequencer = local.chain, venue.node.sequencer
-    real, limit, faults = chain.block, sequencer._waiting_limit, [3]
+    real, limit, faults = chain.block, sequencer._waiting_limit, [0]
 
     def block(number=None):
         if faults[0]:

@@ -57,6 +57,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 FOLDER_NAME: Final = "journal"
+LOCK_NAME: Final = "lock"
 _LOOKS: Final = 5
 """How often a reader looks again before it calls damage what may be a group that is being written."""
 _BETWEEN_LOOKS: Final = 0.02
@@ -68,7 +69,7 @@ class HomeLock:
     def __init__(self, home: Path) -> None:
         """Raises JournalBusy when another process, or another node of this one, holds `home`."""
         home.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptor = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -245,6 +246,11 @@ class Journal:
     def segments(self) -> list[Path]:
         """The files that hold groups, or held the beginning of one."""
         return [segment_path(self.path, number) for number in sorted(self._starts)]
+
+    @property
+    def watermark(self) -> Path:
+        """The file that says what was acknowledged."""
+        return self.path / NAME
 
     def acknowledged(self) -> Watermark:
         """What the watermark says now. Raises JournalCorrupt when it does not read back."""
