@@ -1,4 +1,4 @@
-"""Snapshots: a restart that begins at one ends where the journal ends, and never at anything that does not read back."""
+"""Snapshots: a restart from one ends where the journal ends, and never begins at what does not read back."""
 
 import asyncio
 import random

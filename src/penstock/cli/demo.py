@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,20 +96,21 @@ def _plain(error: Exception, port: int) -> str:
 
 async def _demo(options: DemoOptions) -> dict[str, Any]:
     demo = Demo(options, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
-    _on_signals(demo.stop)
+    on_signals(demo.stop.set)
     return await demo.run(_show_table)
 
 
 async def _up(port: int, home: Path | None, engine: str) -> None:
     up = Up(port, home, engine, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
-    _on_signals(up.stop)
+    on_signals(up.stop.set)
     await up.run()
 
 
-def _on_signals(stop: asyncio.Event) -> None:
+def on_signals(stop: Callable[[], object]) -> None:
+    """Call `stop` on Ctrl-C and on SIGTERM."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop)
 
 
 async def _show_table(demo: Demo) -> None:

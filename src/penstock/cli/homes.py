@@ -1,17 +1,24 @@
-"""`penstock backup`, `restore` and `doctor`: a home folder copied, put back, looked over."""
+"""`penstock backup`, `restore`, `doctor` and `follow`: a home folder copied, put back, looked over, kept elsewhere."""
 
+import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from penstock.cli.demo import Engine, read_engine
+from penstock.cli.demo import Engine, on_signals, read_engine
 from penstock.cli.journals import AsJson, Home
 from penstock.cli.output import REMARKS, print_json, print_pairs, print_table, refuse
 from penstock.venue.backups import BackupWrong, back_up, restore
 from penstock.venue.doctor import WRONG, look_over
+from penstock.venue.engine_port import open_engine
+from penstock.venue.follower import ask_genesis
 from penstock.venue.journal import JournalError
+from penstock.venue.node import Node, NodeConfig
+from penstock.venue.recovery import GENESIS_NAME, read_genesis
+from penstock.venue.sequencer import NodeStopped
 
 
 def run_backup(
@@ -52,6 +59,36 @@ def run_doctor(home: Home, as_json: AsJson = False) -> None:
         print_table(str(home), ("about", "verdict", "seen"), [(one.about, one.verdict, one.seen) for one in found])
     if any(one.verdict == WRONG for one in found):
         raise typer.Exit(1)
+
+
+def run_follow(
+    url: Annotated[str, typer.Argument(help="The node to follow, http://HOST:PORT.", metavar="URL")],
+    home: Annotated[Path, typer.Option(help="The follower's own home folder.", file_okay=False)],
+    port: Annotated[int, typer.Option(help="Port of its gateway; 0 takes a free one.", min=0, max=65535)] = 8421,
+    engine: Engine = "auto",
+) -> None:
+    """Keep a node's journal, verify and execute all of it again, serve its market data; stop when it differs."""
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        asyncio.run(_follow(url, home, port, read_engine(engine)))
+    except (JournalError, NodeStopped, OSError) as error:
+        raise refuse(f"follow: {error}") from error
+
+
+async def _follow(url: str, home: Path, port: int, engine: str) -> None:
+    genesis = read_genesis(home) if (home / GENESIS_NAME).exists() else await ask_genesis(url)
+    node = Node(NodeConfig(home, genesis, port=port, leader=url), engine=open_engine(genesis, engine))
+    await node.start()
+    _say(f"following {url} from sequence {node.sequencer.sequence}, ruleset 0x{genesis.ruleset().hex()}")
+    _say(f"open {node.url}")
+    running = asyncio.create_task(node.run())
+    on_signals(running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        await node.stop()
+        return
+    raise NodeStopped(node.ended_by)
 
 
 def _say(name: str) -> None:

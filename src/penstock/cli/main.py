@@ -6,7 +6,7 @@ import typer
 
 from penstock import __version__
 from penstock.cli.demo import run_demo, run_up
-from penstock.cli.homes import run_backup, run_doctor, run_restore
+from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
 from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
@@ -25,6 +25,7 @@ app.command("sim")(run_simulation)
 app.command("backup")(run_backup)
 app.command("restore")(run_restore)
 app.command("doctor")(run_doctor)
+app.command("follow")(run_follow)
 app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")

@@ -123,7 +123,9 @@ class LocalVenue:
             await self.node.stop()
 
     def _mark(self) -> Mark:
-        return Mark(self.node.sequencer.sequence, self.engine.engine_root())
+        mark = Mark(self.node.sequencer.sequence, self.engine.engine_root())
+        self.node.feed.mark(mark.sequence, mark.engine_root)
+        return mark
 
     async def _durable(self, sequence: int) -> None:
         await self.node.sequencer.durable(sequence)

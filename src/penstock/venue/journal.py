@@ -182,6 +182,24 @@ class Journal:
         made, self._unreported = self._unreported, []
         return made
 
+    def copy(self, group: Group, records: bytes) -> None:
+        """Write a group as another node made it durable, and wait until the disk has it. Blocks, as `sync` does.
+
+        Raises ValueError, and nothing is written, when it is not the next of this chain or not what it says it is;
+        JournalFull and JournalBroken as `sync` does.
+        """
+        if self._broken:
+            raise JournalBroken(self._broken)
+        made, content = pack_group(group.epoch, self._chain, group.last_sequence, group.time, records)
+        if made != group:
+            raise ValueError(f"its records give hash {made.group_hash.hex()}, it says {group.group_hash.hex()}")
+        try:
+            self._put(group, content)
+        except JournalBroken as error:
+            self._broken = str(error)
+            raise
+        self.last_sequence, self.last_time = group.last_sequence, group.time
+
     def room(self) -> int:
         """Bytes that surely fit in the segments there are, behind all that waits, as `space_for` counts them.
 
@@ -434,6 +452,12 @@ class Journal:
         joined = b"".join([record for _, _, record in records])
         sequence, time, _ = records[-1]
         group, content = pack_group(self._epoch, self._chain, sequence, time, joined)
+        self._put(group, content)
+        with self._lock:
+            self._owed -= sum(space_of(record) for _, _, record in records)
+        return group
+
+    def _put(self, group: Group, content: bytes) -> None:
         count = sectors_for(len(content))
         if count > self._sectors_left():
             self._move_on()
@@ -449,8 +473,6 @@ class Journal:
         with self._lock:
             self._starts.setdefault(segment.number, self._chain)
             self._chain, self._sector = after(group), first + count
-            self._owed -= sum(space_of(record) for _, _, record in records)
-        return group
 
     def _move_on(self) -> None:
         """Go on in the next segment, made here and now if nobody did before. Raises JournalFull, JournalBroken."""

@@ -13,6 +13,8 @@ from penstock.protocol.terms import Genesis
 from penstock.venue.clock import REPORTED_DRIFT, Clock, DevClock, WallClock
 from penstock.venue.disk.segments import SEGMENT_BYTES
 from penstock.venue.engine_port import Engine, open_engine
+from penstock.venue.feed import Feed
+from penstock.venue.follower import FollowingSequencer, Link
 from penstock.venue.gateway.app import Gateway, GatewayLimits
 from penstock.venue.gateway.batches import Batches, PostedBatch
 from penstock.venue.gateway.public import Methods
@@ -39,7 +41,10 @@ SNAPSHOT_EVERY: Final = 250_000
 
 
 class NodeConfig(Struct, frozen=True):
-    """All a node can be told. `keepers` None runs none; `settlement` is the contract's address, for `get_domain`."""
+    """All a node can be told. `keepers` None runs none; `settlement` is the contract's address, for `get_domain`.
+
+    `leader` is the URL of a node to follow: this one then takes no commands, and runs no keepers.
+    """
 
     home: Path
     genesis: Genesis
@@ -56,6 +61,7 @@ class NodeConfig(Struct, frozen=True):
     segment_bytes: int = SEGMENT_BYTES
     observed_tail: int = OBSERVED_TAIL
     snapshot_every: int = SNAPSHOT_EVERY
+    leader: str | None = None
 
 
 class Node:
@@ -77,12 +83,14 @@ class Node:
     ) -> None:
         self.config = config
         self.needed_from: int | None = None
+        self.ended_by = ""
         self.clock: Clock = clock or WallClock()
         self.engine: Engine = engine or open_engine(config.genesis)
         self.batches = batches
         self.separator = Domain(config.genesis.chain_id, config.genesis.vault).separator()
         self.market_data: MarketData
         self.subscriptions: Subscriptions
+        self.feed: Feed
         self.statistics = Statistics()
         self.sequencer: Sequencer
         self.keepers: Keepers | None = None
@@ -129,17 +137,22 @@ class Node:
             self.sequencer.observe(self._snapshots.follow)
         self.sequencer.observe(self.statistics.follow)
         self.sequencer.observe(self.subscriptions.follow)
+        self.feed = Feed(self._journal, config.genesis, self.separator)
+        self.sequencer.observe_groups(self.feed.follow)
         self.sequencer.start()
         if self.batches is not None:
             self.batches.watch(self._tell_batch)
         self._gateway = self._build_gateway()
         await self._gateway.start(config.host, config.port)
-        if config.keepers is not None:
+        if config.keepers is not None and config.leader is None:
             self.keepers = Keepers(self.sequencer, self.engine, self.market_data, self.clock, config.keepers)
             self.keepers.start()
         self._tasks = [asyncio.create_task(self._tick(), name="market data tick")]
         if isinstance(self.clock, WallClock):
             self._tasks.append(asyncio.create_task(self._watch_drift(self.clock), name="clock drift"))
+        if isinstance(self.sequencer, FollowingSequencer) and config.leader is not None:
+            link = Link(config.leader, self.sequencer, config.genesis)
+            self._tasks.append(asyncio.create_task(link.run(), name="journal link"))
         for task in self._tasks:
             task.add_done_callback(self._task_ended)
 
@@ -163,6 +176,7 @@ class Node:
         assert self._stopped is not None, "start the node first"
         try:
             error = await self._stopped
+            self.ended_by = str(error) or type(error).__name__
             log.critical("node: stopped at sequence %d: %r", self.sequencer.sequence, error)
         finally:
             await self.stop()
@@ -187,7 +201,8 @@ class Node:
         return reached
 
     def _open_sequencer(self, journal: Journal) -> None:
-        self.sequencer = Sequencer(
+        kind = Sequencer if self.config.leader is None else FollowingSequencer
+        self.sequencer = kind(
             self.engine,
             journal,
             self.clock,
@@ -216,6 +231,7 @@ class Node:
             console=config.console,
             chart_library=config.chart_library,
             limits=config.limits,
+            feed=self.feed,
         )
 
     def _tell_batch(self, batch: PostedBatch) -> None:
@@ -243,7 +259,9 @@ class Node:
             await asyncio.sleep(TICK)
             if self.sequencer.waiting == 0:
                 # Nothing is on its way with an earlier stamp, so what expired by now may leave the books now.
-                self.market_data.advance(self.clock.now())
+                # A follower's venue time is the leader's: it knows no later one than it was told.
+                following = self.config.leader is not None
+                self.market_data.advance(self.sequencer.durable_time if following else self.clock.now())
                 self.subscriptions.flush(RAW)
                 self.sequencer.look_at_disk()
             self.subscriptions.flush(EVERY_100_MS)

@@ -27,10 +27,10 @@ from penstock.protocol.signing import pack_envelope
 from penstock.protocol.views import MarketView
 from penstock.protocol.words import keccak
 from penstock.venue.clock import Clock
-from penstock.venue.disk.groups import space_for
+from penstock.venue.disk.groups import Chain, space_for
 from penstock.venue.engine_port import Engine, Message, Written
 from penstock.venue.envelopes import is_signed
-from penstock.venue.journal import Journal, JournalError, JournalFull
+from penstock.venue.journal import Group, Journal, JournalError, JournalFull
 from penstock.venue.outcomes import Answer, Declined, Recorded, Reply, Unavailable, outcomes_of
 
 log = logging.getLogger(__name__)
@@ -60,13 +60,14 @@ class Executed(Struct, frozen=True):
 
 
 Observer = Callable[[Sequence[Executed]], None]
+GroupObserver = Callable[[Group, Sequence[Executed]], None]
 
 
 class NodeStopped(Exception):
     """The sequencer will take no command any more; the message says why."""
 
 
-class _Submission(Struct):
+class Submission(Struct):
     """One envelope on its way, who waits for it, and what it did once executed. `key` is None for a poke."""
 
     key: bytes | None
@@ -77,13 +78,13 @@ class _Submission(Struct):
     outcome: Recorded | None = None
 
 
-class _Stamped(Struct):
+class Stamped(Struct):
     """A verified message with its place in the order."""
 
     sequence: int
     time: int
     message: Message
-    submission: _Submission
+    submission: Submission
 
 
 class Sequencer:
@@ -118,9 +119,10 @@ class Sequencer:
         self._disk_reserve = disk_reserve
         self._on_stop = on_stop
         self._observers: list[Observer] = []
-        self._queue: deque[_Submission] = deque()
-        self._flying: list[_Submission] = []
-        self._remembered: dict[bytes, _Submission | Recorded] = {}
+        self._group_observers: list[GroupObserver] = []
+        self._queue: deque[Submission] = deque()
+        self._flying: deque[Submission] = deque()
+        self._remembered: dict[bytes, Submission | Recorded] = {}
         self._unanswered = 0
         self._draining = False
         self._closing = False
@@ -139,6 +141,10 @@ class Sequencer:
         """Call `observer` with every durable group, in order; from `recover` on if registered before it."""
         self._observers.append(observer)
 
+    def observe_groups(self, observer: GroupObserver) -> None:
+        """Call `observer` with every group that becomes durable from now on, behind the other observers."""
+        self._group_observers.append(observer)
+
     def stand(self, sequence: int, time: int) -> None:
         """The engine was brought to durable `sequence` (venue time µs) by other means. Call it before `recover`."""
         self.sequence = self.durable_sequence = sequence
@@ -152,9 +158,9 @@ class Sequencer:
         records = self._journal.read(self.sequence + 1)
         while group := list(islice(records, REPLAY_GROUP)):
             stamped = [
-                _Stamped(
+                Stamped(
                     r.sequence, r.time, self._engine.reopen(r.envelope, r.signers),
-                    _Submission(None, r.envelope, False, []),
+                    Submission(None, r.envelope, False, []),
                 )
                 for r in group
             ]  # fmt: skip
@@ -192,6 +198,11 @@ class Sequencer:
     # Commands in.
 
     @property
+    def chain(self) -> Chain:
+        """Where the journal's chain of durable groups stands."""
+        return self._journal.chain
+
+    @property
     def waiting(self) -> int:
         """Commands taken and not answered yet."""
         return self._unanswered
@@ -224,7 +235,7 @@ class Sequencer:
             reply(Unavailable(reason))
             return
         self._queued_space += space
-        submission = _Submission(key, envelope, from_node, [reply])
+        submission = Submission(key, envelope, from_node, [reply])
         if key:
             self._remember(key, submission)
         self._unanswered += 1
@@ -260,7 +271,7 @@ class Sequencer:
 
     # The hot path.
 
-    def _answer_again(self, key: bytes, known: _Submission | Recorded, reply: Reply) -> None:
+    def _answer_again(self, key: bytes, known: Submission | Recorded, reply: Reply) -> None:
         if isinstance(known, Recorded):
             self._remembered[key] = self._remembered.pop(key)
             reply(known)
@@ -269,7 +280,7 @@ class Sequencer:
         else:
             reply(Unavailable("queue full"))
 
-    def _remember(self, key: bytes, found: _Submission | Recorded) -> None:
+    def _remember(self, key: bytes, found: Submission | Recorded) -> None:
         self._remembered[key] = found
         if len(self._remembered) > self._remembered_limit:
             del self._remembered[next(iter(self._remembered))]
@@ -292,10 +303,10 @@ class Sequencer:
             asyncio.get_running_loop().call_soon(self._drain)
         self._wake.set()
 
-    def _stamp(self, taken: list[_Submission]) -> list[_Stamped]:
+    def _stamp(self, taken: list[Submission]) -> list[Stamped]:
         """Verify together; turn down what is refused; give the rest its place in the order, and journal it."""
         verified = self._engine.verify([s.envelope for s in taken], [s.from_node for s in taken])
-        stamped: list[_Stamped] = []
+        stamped: list[Stamped] = []
         for submission, found in zip(taken, verified, strict=True):
             if isinstance(found, Reason):
                 self._decline(submission, found)
@@ -303,10 +314,10 @@ class Sequencer:
             sequence, time = self.sequence + len(stamped) + 1, self._clock.now()
             self._journal.append(sequence, time, found.signers, submission.envelope)
             self._queued_space -= space_for(len(submission.envelope))
-            stamped.append(_Stamped(sequence, time, found, submission))
+            stamped.append(Stamped(sequence, time, found, submission))
         return stamped
 
-    def _decline(self, submission: _Submission, reason: Reason) -> None:
+    def _decline(self, submission: Submission, reason: Reason) -> None:
         if submission.key is not None and self._remembered.get(submission.key) is submission:
             del self._remembered[submission.key]
         self._unanswered -= 1
@@ -314,7 +325,7 @@ class Sequencer:
         for reply in submission.waiting:
             reply(Declined(reason))
 
-    def _execute(self, stamped: list[_Stamped]) -> None:
+    def _execute(self, stamped: list[Stamped]) -> None:
         """Run through the engine, stopping behind each command that moves a market's public figures to see them."""
         first = 0
         for at, command in enumerate(stamped):
@@ -322,7 +333,7 @@ class Sequencer:
                 self._apply(stamped[first : at + 1])
                 first = at + 1
 
-    def _apply(self, stamped: list[_Stamped]) -> None:
+    def _apply(self, stamped: list[Stamped]) -> None:
         results = self._engine.apply([(c.sequence, c.time, c.message) for c in stamped])
         for command, applied in zip(stamped, results, strict=True):
             submission, message, events = command.submission, command.message, applied.events
@@ -349,12 +360,11 @@ class Sequencer:
             self._wake.clear()
             if self._queue and not self._flying and self.failure is None:
                 continue
-            group, self._flying = self._flying, []
-            if group and self.failure is None:
+            if self._flying and self.failure is None:
                 try:
-                    await loop.run_in_executor(self._thread, self._journal.sync)
-                    if self.failure is None:
-                        self._release(group)
+                    groups = await loop.run_in_executor(self._thread, self._journal.sync)
+                    if self.failure is None and groups:
+                        self._release(groups)
                 except Exception as error:
                     log.critical("the journal or an observer failed; the node stops", exc_info=error)
                     self._fail(error)
@@ -373,20 +383,26 @@ class Sequencer:
         except JournalError as error:
             log.critical("the failed command could not be journalled: %s", error)
 
-    def _release(self, group: list[_Submission]) -> None:
-        if not group:
-            return
-        executed = []
-        for submission in group:
-            outcome = submission.outcome
-            assert submission.executed is not None and outcome is not None
-            executed.append(submission.executed)
-            if submission.key in self._remembered:
-                self._remembered[submission.key] = outcome
-            for reply in submission.waiting:
-                reply(outcome)
-        self._unanswered -= len(group)
-        self._publish(executed)
+    def _release(self, groups: list[Group]) -> None:
+        """Answer and publish what has become durable, group by group as the journal wrote it.
+
+        The journal writes all that is appended when its thread comes to it, which may be more than flew by then.
+        """
+        for group in groups:
+            released = [self._flying.popleft() for _ in range(group.last_sequence - group.first_sequence + 1)]
+            executed = []
+            for submission in released:
+                outcome = submission.outcome
+                assert submission.executed is not None and outcome is not None
+                executed.append(submission.executed)
+                if submission.key in self._remembered:
+                    self._remembered[submission.key] = outcome
+                for reply in submission.waiting:
+                    reply(outcome)
+            self._unanswered -= len(released)
+            self._publish(executed)
+            for told in self._group_observers:
+                told(group, executed)
         self.look_at_disk()
 
     def look_at_disk(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from penstock.protocol.quantities import MAX_ENVELOPE
+from penstock.venue.feed import PATH, Feed
 from penstock.venue.gateway import signed
 from penstock.venue.gateway.consumer import MOST_BYTES, MOST_MESSAGES, Consumer
 from penstock.venue.gateway.pages import Pages
@@ -53,6 +54,7 @@ class Gateway:
         console: Path | None = None,
         chart_library: Path | None = None,
         limits: GatewayLimits | None = None,
+        feed: Feed | None = None,
     ) -> None:
         self.url = ""
         self._rpc = rpc
@@ -68,6 +70,7 @@ class Gateway:
                 web.post("/api/v2/{method:.+}", self._post),
                 web.get("/ws/api/v2", self._socket),
                 *Pages(console, chart_library).routes(),
+                *([web.get(PATH, feed.serve)] if feed else []),
             ]
         )
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
