@@ -7,6 +7,7 @@ it says; a group that was being written is torn in the copy, and dropped when it
 
 import hashlib
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -125,7 +126,9 @@ def _unpack(source: Path, home: Path, progress: Progress) -> Manifest:
                     continue
                 progress(name)
                 digests[name] = _write(home / name, opened)
-    except (tarfile.TarError, EOFError, OSError, msgspec.MsgspecError) as error:
+            while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+                pass  # to the very end, where gzip's own checksum is
+    except (tarfile.TarError, zlib.error, EOFError, OSError, msgspec.MsgspecError) as error:
         raise BackupWrong(f"{source}: not a whole backup: {error}") from error
     if manifest is None:
         raise BackupWrong(f"{source}: the manifest is missing")
