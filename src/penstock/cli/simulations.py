@@ -119,5 +119,6 @@ def _print_counts(found: dict[str, Any]) -> None:
         compared = "and a difference"
     typer.echo(
         f"{found['commands']:,} commands of {found['seeds']['count']} seeds, {found['envelopes']:,} envelopes, "
-        f"{found['entries']:,} entries, {found['saves']:,} saves: {compared}; {found['seconds']} s, {per_command:.0f} µs a command"
+        f"{found['entries']:,} entries, {found['saves']:,} saves: {compared}; "
+        f"{found['seconds']} s, {per_command:.0f} µs a command"
     )
