@@ -36,6 +36,7 @@ screenshots: setup ## pictures of the page into ./screenshots (wants chromium)
 bench: setup ## every stage beside its limit, six minutes at most; QUICK=1 for one, REPORT=
 	@exec $(PYTHON) -m bench $(if $(QUICK),--quick) $(if $(REPORT),--report "$(REPORT)")
 
-sim: setup ## streams of commands through spec and core, compared; SEED= SEEDS= COMMANDS= ENVELOPES= JOBS=
+sim: setup ## streams of commands through spec and core, compared; SEED= SEEDS= COMMANDS= ENVELOPES= SAVES= JOBS=
 	@exec .venv/bin/penstock sim $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") \
-		$(if $(COMMANDS),--commands "$(COMMANDS)") $(if $(ENVELOPES),--envelopes "$(ENVELOPES)") $(if $(JOBS),--jobs "$(JOBS)")
+		$(if $(COMMANDS),--commands "$(COMMANDS)") $(if $(ENVELOPES),--envelopes "$(ENVELOPES)") $(if $(SAVES),--saves "$(SAVES)") \
+		$(if $(JOBS),--jobs "$(JOBS)")

@@ -16,13 +16,13 @@ class Engine:
 
     @staticmethod
     def load(genesis: bytes, saved: bytes) -> Engine:
-        """The engine at a saved state. Raises ValueError saying where and why for bytes that are none of this genesis."""
+        """The engine at a state saved under this genesis. Raises ValueError saying where and why otherwise."""
 
     def save(self) -> bytes:
         """Everything `apply` can read: one state has one saved form."""
 
     def replay(self, records: bytes) -> int:
-        """Execute journalled records, signatures unchecked; the last sequence. Raises ValueError naming the sequence."""
+        """Execute journal records, signatures unchecked; the last sequence. Raises ValueError naming the sequence."""
 
     def resting(self) -> bytes:
         """Every account with what of it the public books are made of, packed."""

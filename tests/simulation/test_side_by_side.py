@@ -43,8 +43,8 @@ def held_to_the_laws():
 
 def outcome_of(seed, commands=COMMANDS):
     if available():
-        return run(Task(seed, commands), NativeHands)
-    return run(Task(seed, commands), watch=held_to_the_laws())
+        return run(Task(seed, commands, saves=300), NativeHands)
+    return run(Task(seed, commands, saves=300), watch=held_to_the_laws())
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -52,6 +52,7 @@ def test_spec_and_core_say_the_same_of_every_command(seed):
     outcome = outcome_of(seed)
     DONE[seed] = outcome.tally
     assert outcome.difference is None, str(outcome.difference)
+    assert outcome.tally.saves == 3
 
 
 @cache
@@ -139,6 +140,14 @@ class Lying(SpecHands):
     def views(self, subaccount):
         return super().views(subaccount)[: -1 if self._lies("views") else None]
 
+    def save(self):
+        return super().save() + (b"\0" if self._lies("saved") else b"")
+
+    def load(self, saved):
+        super().load(saved)
+        if self._lies("loaded"):
+            self._state.accounts[1].guards[4_000] = 1
+
 
 @pytest.mark.parametrize(
     ("about", "at", "what", "sequence"),
@@ -151,10 +160,12 @@ class Lying(SpecHands):
         ("verify", 1, "verify(", None),
         ("opening", 1, "opening of the leaves", None),
         ("views", 2, "views of subaccount", 200),
+        ("saved", 2, "saved state", 400),
+        ("loaded", 1, "engine root", 300),
     ],
 )
 def test_a_lie_is_found_and_reported_with_the_line_that_replays_it(about, at, what, sequence):
-    outcome = run(Task(7, 500), lambda genesis: Lying(genesis, about, at))
+    outcome = run(Task(7, 500, saves=200), lambda genesis: Lying(genesis, about, at))
     difference = outcome.difference
     assert difference is not None
     assert what in difference.what
@@ -162,5 +173,5 @@ def test_a_lie_is_found_and_reported_with_the_line_that_replays_it(about, at, wh
     assert difference.expected != difference.found
     assert f"make sim SEED=7 COMMANDS={difference.sequence}" in difference.replay
     assert all(text in str(difference) for text in (difference.record, difference.expected, difference.found))
-    again = run(Task(7, 100 * -(-difference.sequence // 100)), lambda genesis: Lying(genesis, about, at))
+    again = run(Task(7, 100 * -(-difference.sequence // 100), saves=200), lambda genesis: Lying(genesis, about, at))
     assert again.difference == difference

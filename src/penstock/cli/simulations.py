@@ -19,7 +19,7 @@ from penstock.protocol.commands import RECORD_TYPES
 from penstock.protocol.events import Event
 from penstock.protocol.reasons import Cause, Reason
 from penstock.simulation.many_seeds import run_all
-from penstock.simulation.side_by_side import Difference, NativeHands, Tally, Task
+from penstock.simulation.side_by_side import SAVES, Difference, NativeHands, Tally, Task
 
 SEEDS = 40
 COMMANDS = 5_000
@@ -47,6 +47,9 @@ def run_simulation(
     envelopes: Annotated[
         int, typer.Option(help="One message in so many begins as signed bytes; 1: each, 0: none.", min=0)
     ] = 8,
+    saves: Annotated[
+        int, typer.Option(help="Save, compare and load both again after so many commands; 0: never.", min=0)
+    ] = SAVES,
     engine: Annotated[Engine, typer.Option(help="both; spec alone; native: both, and refuse without it.")] = (
         Engine.BOTH
     ),
@@ -61,7 +64,7 @@ def run_simulation(
         REMARKS.print("sim: the native core is not built: the spec runs alone and nothing is compared", soft_wrap=True)
     first = 1 if seed is None else seed
     count = seeds or (SEEDS if seed is None else 1)
-    tasks = [Task(number, commands, envelopes) for number in range(first, first + count)]
+    tasks = [Task(number, commands, envelopes, saves) for number in range(first, first + count)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     tally, difference, finished = _run(tasks, native, jobs or os.cpu_count() or 1)
@@ -116,5 +119,6 @@ def _print_counts(found: dict[str, Any]) -> None:
         compared = "and a difference"
     typer.echo(
         f"{found['commands']:,} commands of {found['seeds']['count']} seeds, {found['envelopes']:,} envelopes, "
-        f"{found['entries']:,} entries: {compared}; {found['seconds']} s, {per_command:.0f} µs a command"
+        f"{found['entries']:,} entries, {found['saves']:,} saves: {compared}; "
+        f"{found['seconds']} s, {per_command:.0f} µs a command"
     )

@@ -6,6 +6,7 @@ run(task)
   commands                     applied by both: events and written entries
   engine root                  of both
   settlement root              of both, after every entry
+  every 1,000 steps            both saved, compared, and replaced by what the saved bytes load to
 """
 
 from collections import Counter
@@ -36,12 +37,15 @@ from penstock.simulation.profiles import profile_of
 from penstock.simulation.streams import Step, Stream
 from penstock.spec.digest import engine_root
 from penstock.spec.queries import account_view, market_view
+from penstock.spec.saved import load, save
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.spec.transition import apply
 
 CHUNK: Final = 100
 """Commands between two comparisons."""
+SAVES: Final = 1_000
+"""Commands between two saves, in whole chunks."""
 _COMMAND_HEAD: Final = 20
 
 
@@ -66,11 +70,18 @@ class Hands(Protocol):
     def views(self, subaccount: int) -> list[object]:
         """One account as people see it, and every market."""
 
+    def save(self) -> bytes:
+        """The saved form of the state now."""
+
+    def load(self, saved: bytes) -> None:
+        """Go on from a saved state, with a settlement tree built from it."""
+
 
 class SpecHands:
     """The Python spec, spoken to in bytes."""
 
     def __init__(self, genesis: Genesis) -> None:
+        self._genesis = genesis
         self._separator = Domain(genesis.chain_id, genesis.vault).separator()
         self._state = State.from_genesis(genesis)
         self._tree = SettlementTree(self._state)
@@ -109,15 +120,25 @@ class SpecHands:
         """As `Hands` says."""
         return spec_views(self._state, subaccount)
 
+    def save(self) -> bytes:
+        """As `Hands` says."""
+        return save(self._state)
+
+    def load(self, saved: bytes) -> None:
+        """As `Hands` says."""
+        self._state = load(self._genesis, saved)
+        self._tree = SettlementTree(self._state)
+
 
 class NativeHands:
     """The native core. Raises ImportError where it is not built."""
 
     def __init__(self, genesis: Genesis) -> None:
-        core: Any = import_module("penstock_core")
-        self._verifier = core.Verifier(Domain(genesis.chain_id, genesis.vault).separator(), 1)
-        self._engine = core.Engine(genesis.encode())
-        self._tree = core.SettlementTree(self._engine.snapshot(), genesis.encode())
+        self._core: Any = import_module("penstock_core")
+        self._genesis = genesis.encode()
+        self._verifier = self._core.Verifier(Domain(genesis.chain_id, genesis.vault).separator(), 1)
+        self._engine = self._core.Engine(self._genesis)
+        self._tree = self._core.SettlementTree(self._engine.snapshot(), self._genesis)
         self._markets = sorted(terms.market for terms in genesis.markets)
 
     def verify(self, envelopes: list[bytes], from_node: list[bool]) -> Sequence[bytes | int]:
@@ -146,17 +167,28 @@ class NativeHands:
         markets = [decode_market_view(self._engine.market(market)) for market in self._markets]
         return [account and decode_account_view(account), *markets]
 
+    def save(self) -> bytes:
+        """As `Hands` says."""
+        return bytes(self._engine.save())
+
+    def load(self, saved: bytes) -> None:
+        """As `Hands` says."""
+        self._engine = self._core.Engine.load(self._genesis, saved)
+        self._tree = self._core.SettlementTree(self._engine.snapshot(), self._genesis)
+
 
 class Task(Struct, frozen=True):
-    """One stream to run: its seed, how many commands, and how many of them begin as bytes (one in; 0 none)."""
+    """One stream to run: its seed, how many commands, how many of them begin as bytes (one in; 0 none), and how many
+    lie between two saves (0: none is made)."""
 
     seed: int
     commands: int
     envelopes: int = 8
+    saves: int = SAVES
 
     def replay(self, commands: int) -> str:
         """The command line that runs this stream again, as far as `commands`."""
-        return f"make sim SEED={self.seed} COMMANDS={commands} ENVELOPES={self.envelopes}"
+        return f"make sim SEED={self.seed} COMMANDS={commands} ENVELOPES={self.envelopes} SAVES={self.saves}"
 
 
 class Difference(Struct, frozen=True):
@@ -184,6 +216,7 @@ class Tally(Struct):
     commands: int = 0
     envelopes: int = 0
     entries: int = 0
+    saves: int = 0
     records: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -209,6 +242,7 @@ class Tally(Struct):
         self.commands += other.commands
         self.envelopes += other.envelopes
         self.entries += other.entries
+        self.saves += other.saves
         for mine, theirs in (
             (self.records, other.records), (self.events, other.events), (self.reasons, other.reasons),
             (self.causes, other.causes),
@@ -245,17 +279,34 @@ def run(
     """
     stream = Stream(task.seed, envelopes=task.envelopes)
     pair = _Pair(stream, hands_for(stream.genesis)) if hands_for else None
+    unsaved = 0
     tally = Tally()
     try:
         made = _made(task, stream, tally, watch)
         while steps := list(islice(made, min(CHUNK, task.commands - tally.commands))):
             if pair:
                 pair.compare(steps)
+            unsaved += len(steps)
+            if task.saves and unsaved >= task.saves:
+                unsaved = 0
+                tally.saves += 1
+                _begin_again(stream, steps[-1], pair)
             if progress:
                 progress(len(steps))
     except _Differs as differs:
         return Outcome(task, tally, _placed(task, differs))
     return Outcome(task, tally)
+
+
+def _begin_again(stream: Stream, step: Step, pair: "_Pair | None") -> None:
+    """Replace every state by what it saves to."""
+    saved = save(stream.state)
+    if pair:
+        pair.load(step, saved)
+    root = engine_root(stream.state)
+    stream.state = load(stream.genesis, saved)
+    if engine_root(stream.state) != root:
+        raise _Differs(step, "engine root of the loaded state", root.hex(), engine_root(stream.state).hex())
 
 
 def _made(task: Task, stream: Stream, tally: Tally, watch: Callable[[Stream, Step], None] | None) -> Iterator[Step]:
@@ -301,6 +352,17 @@ class _Pair:
         if views != expected_views:
             raise _Differs(steps[-1], f"views of subaccount {subaccount}", str(expected_views), str(views))
         self._compare_entries([(step, entry) for step in steps for entry in step.applied.entries])
+
+    def load(self, step: Step, saved: bytes) -> None:
+        """Let the other hands save, and go on from what both saved. Raises _Differs where that is not the same."""
+        found = self._ask(step, self._hands.save)
+        if found != saved:
+            raise _Differs(step, "saved state", saved.hex(), found.hex())
+        self._ask(step, lambda: self._hands.load(found))
+        tree = SettlementTree(load(self._stream.genesis, saved))
+        if tree.root() != self._tree.root():
+            raise _Differs(step, "settlement root of the loaded state", self._tree.root().hex(), tree.root().hex())
+        self._tree = tree
 
     def _compare_envelopes(self, opened: list[tuple[Step, Attempt]]) -> None:
         if not opened:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from penstock.protocol.quantities import div_floor
 from penstock.protocol.words import WORD
 
 
@@ -73,7 +74,7 @@ class Words:
     def count_limit(self, words_each: int, ahead: int = 1) -> int:
         """How many things of so many words fit what follows the next `ahead` words."""
         left = len(self._body) - self._at - ahead
-        return max(0, left // words_each)
+        return div_floor(max(0, left), words_each)
 
     def keys(self, what: str, limit: int, words_each: int, first: int = 0, *, most: int | None = None) -> Iterator[int]:
         """The ascending keys, each below `limit`, of a list whose things the caller reads in between."""

@@ -1,5 +1,5 @@
-"""What the public may see: books by price, trades, prices, the day. It can be rebuilt from events alone at any time, and
-all but the trades and the day from a state.
+"""What the public may see: books by price, trades, prices, the day. It can be rebuilt from events alone at any time,
+and all but the trades and the day from a state.
 
 Orders that a mass cancel, a revocation or an expiry killed leave the public books at once, although the engine
 removes them one by one; until it has, they are in `dead`.
