@@ -26,6 +26,7 @@ settings.load_profile("ci" if os.environ.get("CI", "").lower() in {"true", "1"} 
 
 
 def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=20, help="how often the loaded node is killed (default: 20)")
     parser.addoption("--screenshots", metavar="FOLDER", help="keep the browser tests' screenshots in FOLDER")
 
 

@@ -1,54 +1,20 @@
-"""What was durable reads back; what was torn is dropped aloud; anything else stops with its offset."""
+"""What was synced reads back, group by group, over segments and restarts; what is not ours is refused."""
 
-import errno
-import logging
 import os
-import resource
+from itertools import pairwise
 
 import pytest
 
-from penstock.venue.journal import (
-    HomeLock,
-    Journal,
-    JournalBroken,
-    JournalBusy,
-    JournalCorrupt,
-    JournalError,
-    JournalForeign,
-    JournalFull,
-)
+from penstock.venue.disk.groups import chain_start, pack_group, space_for, unpack_records
+from penstock.venue.disk.sectors import HEADS, SECTOR, place, seal
+from penstock.venue.disk.segments import Identity, pack_segment_header, segment_path
+from penstock.venue.journal import HomeLock, Journal, JournalBusy, JournalCorrupt, JournalError, JournalForeign
 
-RULESET = b"\x01" * 32
-SEPARATOR = b"\x02" * 32
-RECORDS = [(1, 100, (), b"one"), (2, 100, (b"\xaa" * 20,), b"the second"), (3, 250, (b"\xaa" * 20, b"\xbb" * 20), b"3")]
-
-
-def open_journal(home):
-    return Journal(home, RULESET, SEPARATOR)
-
-
-def written(home):
-    """The bytes of a journal with the three records, and where each begins."""
-    journal = open_journal(home)
-    starts = []
-    for record in RECORDS:
-        starts.append(journal.path.stat().st_size)
-        journal.append(*record)
-        journal.sync()
-    journal.close()
-    return journal.path.read_bytes(), starts
-
-
-def read_back(home):
-    journal = open_journal(home)
-    try:
-        return [(r.sequence, r.time, r.signers, r.envelope) for r in journal.read()]
-    finally:
-        journal.close()
+from .stored import IDENTITY, RECORDS, RULESET, SEPARATOR, contents, make, open_journal, put, read_back, store
 
 
 def test_what_was_synced_reads_back_from_any_sequence(tmp_path):
-    written(tmp_path)
+    store(tmp_path)
     assert read_back(tmp_path) == RECORDS
     journal = open_journal(tmp_path)
     assert [r.sequence for r in journal.read(3)] == [3]
@@ -59,110 +25,175 @@ def test_what_was_synced_reads_back_from_any_sequence(tmp_path):
 def test_what_was_not_synced_is_not_there(tmp_path):
     journal = open_journal(tmp_path)
     journal.append(*RECORDS[0])
+    assert list(journal.read()) == []
     journal.close()
     assert read_back(tmp_path) == []
 
 
-def test_a_tail_torn_at_any_byte_is_dropped_and_kept_aside(tmp_path, caplog):
-    whole, starts = written(tmp_path)
-    caplog.set_level(logging.WARNING)
-    for cut in range(starts[0] + 1, len(whole)):
-        home = tmp_path / str(cut)
-        home.mkdir()
-        (home / "journal").write_bytes(whole[:cut])
-        good = max(at for at in [*starts, len(whole)] if at <= cut)
-        kept = starts.index(good)
-        caplog.clear()
-        assert read_back(home) == RECORDS[:kept], cut
-        assert (home / "journal").read_bytes() == whole[:good]
-        if cut == good:
-            assert not caplog.messages
-            continue
-        assert (home / f"journal.torn-{good}").read_bytes() == whole[good:cut]
-        assert f"dropped {cut - good} bytes" in caplog.text
-        assert read_back(home) == RECORDS[:kept]
-
-
-def test_a_journal_goes_on_behind_a_dropped_tail(tmp_path):
-    whole, starts = written(tmp_path)
-    (tmp_path / "journal").write_bytes(whole[:-1])
+def test_a_sync_returns_its_group_and_the_disk_gives_the_same_groups_back(tmp_path):
     journal = open_journal(tmp_path)
+    assert journal.sync() == []
+    journal.append(*RECORDS[0])
+    journal.append(*RECORDS[1])
+    (first,) = journal.sync()
     journal.append(*RECORDS[2])
+    (second,) = journal.sync()
+    journal.close()
+    assert (first.epoch, first.number, first.first_sequence, first.last_sequence, first.time) == (1, 1, 1, 2, 100)
+    assert (second.number, second.first_sequence, second.last_sequence, second.time) == (2, 3, 3, 250)
+    assert first.previous_hash == chain_start(RULESET, SEPARATOR, 1).group_hash
+    assert second.previous_hash == first.group_hash
+    again = open_journal(tmp_path)
+    assert list(again.groups()) == [first, second]
+    assert list(again.groups(3)) == [second]
+    again.append(4, 300, (), b"a new writer")
+    (third,) = again.sync()
+    again.close()
+    assert (third.epoch, third.number, third.previous_hash) == (2, 3, second.group_hash)
+
+
+def test_the_raw_groups_hold_the_records_that_are_read(tmp_path):
+    stored = make(tmp_path, 300)
+    journal = open_journal(tmp_path)
+    raw = list(journal.read_raw())
+    assert [r for _, _, records in raw for r in unpack_records(records)] == list(journal.read())
+    assert [(first, last) for first, last, _ in raw] == [
+        (w.group.first_sequence, w.group.last_sequence) for w in stored.writes
+    ]
+    for from_sequence in (1, 2, 150, 299, 300, 301):
+        assert [r.sequence for r in journal.read(from_sequence)] == list(range(from_sequence, 301))
+        assert all(last >= from_sequence for _, last, _ in journal.read_raw(from_sequence))
+    journal.close()
+
+
+def test_a_journal_turns_through_many_segments_and_is_one_chain(tmp_path):
+    stored = make(tmp_path, 600, segment_bytes=1 << 12)
+    assert len(stored.segments) > 20
+    journal = open_journal(tmp_path)
+    groups = list(journal.groups())
+    assert [w.group for w in stored.writes] == groups
+    assert all(a.group_hash == b.previous_hash and a.last_sequence + 1 == b.first_sequence for a, b in pairwise(groups))
+    journal.close()
+    assert read_back(tmp_path) == stored.commands
+
+
+def test_what_does_not_fit_a_segment_is_split_into_groups_of_one_sync(tmp_path):
+    journal = open_journal(tmp_path, segment_bytes=1 << 12)
+    records = [(sequence, sequence, (), bytes([sequence]) * 900) for sequence in range(1, 12)]
+    for record in records:
+        journal.append(*record)
+    groups = journal.sync()
+    assert len(groups) == 4 and groups[-1].last_sequence == 11
+    assert list(journal.groups()) == groups
+    journal.close()
+    assert read_back(tmp_path) == records
+
+
+def test_what_does_not_follow_or_never_fits_is_not_taken(tmp_path):
+    journal = open_journal(tmp_path, segment_bytes=1 << 11)
+    journal.append(*RECORDS[0])
+    for sequence, time in ((1, 200), (3, 200), (2, 99)):
+        with pytest.raises(ValueError, match="does not follow 1 at 100"):
+            journal.append(sequence, time, (), b"")
+    with pytest.raises(ValueError, match="does not fit a segment"):
+        journal.append(2, 200, (), bytes(2_000))
+    journal.close()
+    with pytest.raises(ValueError, match="a multiple of 512"):
+        open_journal(tmp_path, segment_bytes=1_000)
+
+
+def test_there_is_room_for_what_room_says_however_it_is_grouped(tmp_path):
+    for number, most in enumerate((1, 3, 50)):
+        journal = open_journal(tmp_path / str(number), segment_bytes=1 << 13)
+        sequence = 0
+        while journal.room() >= space_for(300):
+            for _ in range(most):
+                if journal.room() >= space_for(300):
+                    sequence += 1
+                    journal.append(sequence, sequence, (b"\xaa" * 20,) * 3, bytes(300))
+            journal.sync()
+        assert [path.name for path in journal.segments] == ["00000001.segment"], "no segment had to be made"
+        assert sequence >= 7
+        journal.close()
+
+
+def test_a_journal_may_begin_behind_other_sequences(tmp_path):
+    journal = open_journal(tmp_path, first_sequence=500)
+    journal.append(500, 1, (), b"x")
     journal.sync()
     journal.close()
-    assert (tmp_path / "journal").read_bytes() == whole
-    (tmp_path / "journal").write_bytes(whole[:-2])
-    open_journal(tmp_path).close()
-    assert (tmp_path / f"journal.torn-{starts[2]}-2").exists(), "the first torn tail must not be overwritten"
-
-
-def test_a_flipped_bit_in_any_byte_of_a_record_stops_with_its_offset(tmp_path):
-    whole, starts = written(tmp_path)
-    for at in range(starts[0], len(whole)):
-        damaged = bytearray(whole)
-        damaged[at] ^= 1 << at % 8
-        (tmp_path / "journal").write_bytes(damaged)
-        with pytest.raises(JournalCorrupt) as refused:
-            open_journal(tmp_path)
-        assert refused.value.offset == max(start for start in starts if start <= at)
-        assert (tmp_path / "journal").read_bytes() == damaged, "nothing may be changed"
-
-
-def test_a_hole_before_a_good_record_is_damage_and_not_a_torn_tail(tmp_path):
-    whole, starts = written(tmp_path)
-    hole = whole[: starts[1]] + bytes(starts[2] - starts[1]) + whole[starts[2] :]
-    (tmp_path / "journal").write_bytes(hole)
-    with pytest.raises(JournalCorrupt, match=f"damaged at byte {starts[1]}.*good one at byte {starts[2]}"):
-        open_journal(tmp_path)
-
-
-def test_zeros_behind_the_last_record_were_never_written(tmp_path):
-    whole, _ = written(tmp_path)
-    (tmp_path / "journal").write_bytes(whole + bytes(512))
-    assert read_back(tmp_path) == RECORDS
-
-
-def test_records_out_of_sequence_are_damage(tmp_path):
-    whole, starts = written(tmp_path)
-    (tmp_path / "journal").write_bytes(whole[: starts[1]] + whole[starts[2] :])
-    with pytest.raises(JournalCorrupt, match="sequence 3 after 1"):
-        open_journal(tmp_path)
+    assert read_back(tmp_path) == [(500, 1, (), b"x")]
 
 
 def test_the_journal_of_another_venue_is_refused(tmp_path):
-    written(tmp_path)
+    store(tmp_path)
+    before = contents(tmp_path)
     with pytest.raises(JournalForeign, match="another venue"):
         Journal(tmp_path, RULESET, b"\x03" * 32)
     with pytest.raises(JournalForeign, match="other rules"):
         Journal(tmp_path, b"\x03" * 32, SEPARATOR)
+    assert contents(tmp_path) == before
     assert read_back(tmp_path) == RECORDS
 
 
-def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "journal").write_bytes(b"a shopping list, long enough to be taken for a header " * 4)
+@pytest.mark.parametrize(("form", "age"), [(1, "an older"), (3, "a newer")])
+def test_another_format_is_refused_by_both_numbers(tmp_path, form, age):
+    header = bytearray(pack_segment_header(IDENTITY, 1, 32, chain_start(RULESET, SEPARATOR, 1))[:504])
+    header[8:10] = form.to_bytes(2, "big")
+    sealed = seal(HEADS, bytes(header), 0, place(1, 0))
+    put(tmp_path, {1: sealed + bytes(31 * SECTOR)}, None)
+    with pytest.raises(JournalForeign, match=f"journal format {form}, of {age} release; this release reads format 2"):
+        open_journal(tmp_path)
+
+
+def test_a_length_framed_journal_is_refused_with_the_release_that_reads_it(tmp_path):
+    (tmp_path / "journal").write_bytes(b"PENSTOCK\0\1" + bytes(68))
+    with pytest.raises(JournalForeign, match=r"length-framed journal, format 1; this release reads format 2.*0\.1\.0"):
+        open_journal(tmp_path)
+    assert (tmp_path / "journal").read_bytes() == b"PENSTOCK\0\1" + bytes(68)
+
+
+def test_what_is_no_journal_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "journal").write_bytes(b"a shopping list")
     with pytest.raises(JournalForeign, match="not a Penstock journal"):
         open_journal(tmp_path)
-    assert (tmp_path / "journal").read_bytes().startswith(b"a shopping list")
+    assert (tmp_path / "journal").read_bytes() == b"a shopping list"
+    put(tmp_path / "other", {1: b"a shopping list, repeated".ljust(32) * 128}, None)
+    with pytest.raises(JournalForeign, match="not a segment of a Penstock journal"):
+        open_journal(tmp_path / "other")
 
 
-def test_a_header_cut_short_at_creation_is_written_again(tmp_path):
-    journal = open_journal(tmp_path)
+def test_groups_that_do_not_follow_each_other_are_damage(tmp_path):
+    start = chain_start(RULESET, SEPARATOR, 1)
+    head = pack_segment_header(IDENTITY, 1, 32, start)
+    chain = {
+        "group 3 after": (start, {"number": 2}),
+        "names another group before it": (start, {"group_hash": bytes(32)}),
+        "sequences 3 to 3 after 0": (start, {"sequence": 2}),
+    }
+    for at, (why, (_, changed)) in enumerate(chain.items()):
+        fields = {name: getattr(start, name) for name in start.__struct_fields__} | changed
+        before = type(start)(**fields)
+        _, content = pack_group(1, before, before.sequence + 1, 5, b"")
+        sealed = seal(b"PGRP", content, 1, place(1, 1))
+        put(tmp_path / str(at), {1: (head + sealed).ljust(32 * SECTOR, b"\0")}, None)
+        with pytest.raises(JournalCorrupt, match=why):
+            open_journal(tmp_path / str(at))
+
+
+def test_a_group_that_holds_other_records_than_its_header_says_is_damage(tmp_path):
+    start = chain_start(RULESET, SEPARATOR, 1)
+    head = pack_segment_header(IDENTITY, 1, 32, start)
+    made = store(tmp_path / "made")
+    journal = open_journal(tmp_path / "made")
+    records = [raw for _, _, raw in journal.read_raw()]
     journal.close()
-    header = journal.path.read_bytes()
-    for cut in range(len(header)):
-        journal.path.write_bytes(header[:cut])
-        assert read_back(tmp_path) == []
-        assert journal.path.read_bytes() == header
-
-
-def test_a_damaged_header_stops(tmp_path):
-    whole, starts = written(tmp_path)
-    for at in range(starts[0]):
-        damaged = bytearray(whole)
-        damaged[at] ^= 0x10
-        (tmp_path / "journal").write_bytes(damaged)
-        with pytest.raises((JournalForeign, JournalCorrupt)):
-            open_journal(tmp_path)
+    cases = {"does not hold": records[0], "sequence 2 where 1 belongs": records[1], "breaks off": records[0] + b"\0"}
+    for at, (why, content) in enumerate(cases.items()):
+        _, group = pack_group(1, start, 2, made[1].time, content)
+        put(tmp_path / str(at), {1: (head + seal(b"PGRP", group, 1, place(1, 1))).ljust(32 * SECTOR, b"\0")}, None)
+        with pytest.raises(JournalCorrupt, match=why):
+            read_back(tmp_path / str(at))
 
 
 def test_a_second_node_on_one_home_is_refused(tmp_path):
@@ -173,101 +204,69 @@ def test_a_second_node_on_one_home_is_refused(tmp_path):
     HomeLock(tmp_path).release()
 
 
-def test_a_second_writer_is_refused_before_it_can_cut_a_group_that_is_being_written(tmp_path, monkeypatch):
-    """Half a group of a live node looks like a torn tail; to repair it would lose what the node then acknowledges."""
+def test_a_second_writer_is_refused_and_a_reader_sees_whole_groups_while_one_is_written(tmp_path, monkeypatch):
+    """Half a group of a live node looks like a torn one; to drop it would lose what the node then acknowledges."""
     node = open_journal(tmp_path)
     node.append(*RECORDS[0])
     node.sync()
     for record in RECORDS[1:]:
         node.append(*record)
-    write, met = os.write, []
+    write, met = os.pwrite, []
 
-    def in_two_halves(descriptor, group):
-        half = write(descriptor, group[: len(group) // 2])
+    def in_two_halves(descriptor, content, offset):
+        if met:
+            return write(descriptor, content, offset)
+        met.append(None)
+        half = write(descriptor, content[:40], offset)
         with pytest.raises(JournalBusy, match="a running node is writing it"):
             open_journal(tmp_path)
-        beside = Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
+        beside = open_journal(tmp_path, read_only=True)
         met.append([r.sequence for r in beside.read()])
-        rest = write(descriptor, group[len(group) // 2 :])
+        rest = write(descriptor, content[40:], offset + 40)
         assert [r.sequence for r in beside.read()] == met[-1], "a reader keeps the end it found"
         beside.close()
         return half + rest
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", in_two_halves)
+        patched.setattr(os, "pwrite", in_two_halves)
         node.sync()
     node.close()
-    assert met in ([[1]], [[1, 2]])
+    assert met[1] == [1]
     assert read_back(tmp_path) == RECORDS
-    assert not list(tmp_path.glob("journal.torn-*"))
+    assert not list((tmp_path / "journal").glob("*.torn-*"))
 
 
-def test_a_reader_stops_at_a_torn_tail_and_changes_nothing(tmp_path):
-    whole, starts = written(tmp_path)
-    for cut in range(starts[0], len(whole) + 1):
-        (tmp_path / "journal").write_bytes(whole[:cut])
-        reader = Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
-        kept = sum(end <= cut for end in [*starts[1:], len(whole)])
-        assert [r.sequence for r in reader.read()] == [1, 2, 3][:kept]
-        with pytest.raises(JournalError, match="reading only"):
-            reader.append(*RECORDS[0])
-        reader.close()
-        assert (tmp_path / "journal").read_bytes() == whole[:cut]
-    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+def test_a_reader_looks_again_before_it_calls_a_sector_damaged_that_is_being_written(tmp_path, monkeypatch):
+    store(tmp_path)
+    path, whole = segment_path(tmp_path / "journal", 1), segment_path(tmp_path / "journal", 1).read_bytes()
+    torn = bytearray(whole)
+    torn[3 * SECTOR + 8] ^= 1
+    path.write_bytes(torn)
+    monkeypatch.setattr("penstock.venue.journal.sleep", lambda _: path.write_bytes(whole))
+    reader = open_journal(tmp_path, read_only=True)
+    assert [r.sequence for r in reader.read()] == [1, 2, 3]
+    reader.close()
 
 
-def test_a_reader_creates_no_journal(tmp_path):
+def test_a_reader_creates_and_changes_nothing(tmp_path):
     with pytest.raises(JournalForeign, match="no journal here"):
-        Journal(tmp_path, RULESET, SEPARATOR, read_only=True)
+        open_journal(tmp_path, read_only=True)
     assert list(tmp_path.iterdir()) == []
+    store(tmp_path)
+    path = segment_path(tmp_path / "journal", 1)
+    path.write_bytes(path.read_bytes()[: 3 * SECTOR + 30].ljust(1 << 14, b"\0"))
+    slots = bytearray((tmp_path / "journal" / "acknowledged").read_bytes())
+    slots[SECTOR:] = bytes(SECTOR)
+    (tmp_path / "journal" / "acknowledged").write_bytes(slots)
+    before = contents(tmp_path)
+    reader = open_journal(tmp_path, read_only=True)
+    assert [r.sequence for r in reader.read()] == [1, 2]
+    assert reader.acknowledged().sequence == 2
+    with pytest.raises(JournalError, match="reading only"):
+        reader.append(*RECORDS[2])
+    reader.close()
+    assert contents(tmp_path) == before
 
 
-def test_a_failed_sync_is_never_tried_again(tmp_path, monkeypatch):
-    journal = open_journal(tmp_path)
-    journal.append(*RECORDS[0])
-
-    def fails(_):
-        raise OSError(errno.EIO, "the disk is gone")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fdatasync", fails)
-        with pytest.raises(JournalBroken, match="the disk is gone"):
-            journal.sync()
-    with pytest.raises(JournalBroken, match="the disk is gone"):
-        journal.sync()
-    journal.close()
-
-
-def test_a_short_write_breaks_the_journal(tmp_path):
-    journal = open_journal(tmp_path)
-    journal.append(*RECORDS[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 5, hard))
-    try:
-        with pytest.raises(JournalBroken, match="only 5 of"):
-            journal.sync()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    with pytest.raises(JournalBroken):
-        journal.sync()
-    journal.close()
-    assert read_back(tmp_path) == []
-
-
-def test_a_full_disk_leaves_the_journal_as_it_was_before_the_group(tmp_path, monkeypatch):
-    journal = open_journal(tmp_path)
-    journal.append(*RECORDS[0])
-    journal.sync()
-    before = journal.path.read_bytes()
-    journal.append(*RECORDS[1])
-    write = os.write
-
-    def full(descriptor, group):
-        write(descriptor, group[:7])
-        raise OSError(errno.ENOSPC, "no space left")
-
-    monkeypatch.setattr(os, "write", full)
-    with pytest.raises(JournalFull, match="no space left"):
-        journal.sync()
-    assert journal.path.read_bytes() == before
-    journal.close()
+def test_an_identity_is_the_ruleset_and_the_domain():
+    assert Identity(RULESET, SEPARATOR) == IDENTITY

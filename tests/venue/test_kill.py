@@ -10,42 +10,48 @@ import aiohttp
 import pytest
 
 from penstock.protocol.commands import BUY
+from penstock.venue.journal import Journal
 
-from .harness import Client, Pen, running, submit
+from .harness import GENESIS, SEPARATOR, Client, Pen, running, submit
 
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_every_acknowledged_command_survives_kill_9(tmp_path, seed):
-    """Ten connections' worth of orders fly when the process dies; nothing acknowledged may be missing or renumbered."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "venue.child", str(tmp_path), cwd=TESTS, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        url = (await asyncio.wait_for(child.stdout.readline(), 20)).decode().strip()
-        acknowledged = await trade_until_killed(url, child, random.Random(seed))
-    except BaseException:
-        # Only here: a second kill of a dead child reaps it behind the event loop's back and loses its exit code.
-        child.kill()
-        raise
-    finally:
-        await child.wait()
-    assert child.returncode == -signal.SIGKILL
-    assert len(acknowledged) >= 40
+@pytest.mark.slow
+async def test_every_acknowledged_command_survives_kill_9_again_and_again(tmp_path, request):
+    """Orders fly when the process dies, twenty times on one home (`--kills N`: more); nothing acknowledged is lost."""
+    dice, pen, acknowledged = random.Random(1), Pen(), []
+    for _ in range(request.config.getoption("--kills")):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "venue.child", str(tmp_path), cwd=TESTS, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            url = (await asyncio.wait_for(child.stdout.readline(), 60)).decode().strip()
+            acknowledged += await trade_until_killed(url, child, dice, pen)
+        except BaseException:
+            # Only here: a second kill of a dead child reaps it behind the event loop's back and loses its exit code.
+            child.kill()
+            raise
+        finally:
+            await child.wait()
+        assert child.returncode == -signal.SIGKILL
+    assert len(acknowledged) >= 20 * request.config.getoption("--kills")
     async with running(tmp_path, funded=False) as node:
-        assert node.sequencer.sequence >= max(reply["sequence"] for _, reply in acknowledged)
         before = node.sequencer.sequence
-        for envelope, reply in acknowledged:
+        assert before >= max(reply["sequence"] for _, reply in acknowledged)
+        for envelope, reply in acknowledged[-60_000:]:
             answer = await submit(node, envelope)
             assert (answer.sequence, answer.time) == (reply["sequence"], reply["time"])
         assert node.sequencer.sequence == before, "no acknowledged command may be executed twice"
+    journal = Journal(tmp_path, GENESIS.ruleset(), SEPARATOR, read_only=True)
+    assert len({reply["sequence"] for _, reply in acknowledged}) == len(acknowledged)
+    assert journal.chain.epoch >= request.config.getoption("--kills"), "each start opened an epoch"
+    journal.close()
 
 
-async def trade_until_killed(url, child, dice):
-    pen = Pen()
+async def trade_until_killed(url, child, dice, pen):
     envelopes, acknowledged = [], []
-    kill_after = dice.randrange(40, 120)
+    kill_after = dice.randrange(20, 120)
     async with aiohttp.ClientSession() as session, session.ws_connect(url + "ws/api/v2") as socket:
         client = Client(socket)
         for tag in range(600):

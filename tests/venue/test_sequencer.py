@@ -14,7 +14,7 @@ from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import seal
 from penstock.venue.clock import DevClock
 from penstock.venue.engine_port import SpecEngine
-from penstock.venue.journal import Journal, JournalCorrupt
+from penstock.venue.journal import Journal, JournalBroken, JournalCorrupt, JournalFull
 from penstock.venue.node import Node
 from penstock.venue.outcomes import ACCEPTED, Declined, Recorded, Unavailable
 from penstock.venue.sequencer import NodeStopped, Sequencer
@@ -55,12 +55,16 @@ class PretendEngine(SpecEngine):
         return []
 
 
+def no_space(_):
+    raise JournalFull("no space left")
+
+
 class Bench:
     """A sequencer on a real journal with a pretend engine."""
 
-    def __init__(self, home, engine=None, **limits):
+    def __init__(self, home, engine=None, segment_bytes=1 << 20, **limits):
         self.engine = engine or PretendEngine()
-        self.journal = Journal(home, GENESIS.ruleset(), SEPARATOR)
+        self.journal = Journal(home, GENESIS.ruleset(), SEPARATOR, segment_bytes=segment_bytes)
         self.clock = DevClock(START, 0)
         self.failures = []
         self.groups = []
@@ -195,21 +199,59 @@ async def test_a_nearly_full_disk_refuses_commands_until_there_is_space(bench, m
     assert (await desk.send(desk.order())).sequence == 2
 
 
-async def test_a_group_lost_to_a_full_disk_is_answered_not_executed(bench, monkeypatch):
-    desk = bench()
-    await desk.send(desk.order())
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "no space left")
-
+async def test_a_disk_without_space_for_a_segment_refuses_before_executing_and_loses_nothing(bench, monkeypatch):
+    desk = bench(segment_bytes=1 << 14)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "write", full)
-        assert await desk.send(desk.order()) == Unavailable("disk full")
-    assert await desk.send(desk.order()) == Unavailable("stopped"), "the engine is ahead of the journal now"
-    with pytest.raises(NodeStopped):
+        patched.setattr(Journal, "prepare", no_space)
+        answers = [await desk.send(desk.order()) for _ in range(40)]
+        taken = [answer for answer in answers if isinstance(answer, Recorded)]
+        assert 10 <= len(taken) < 20 and answers[: len(taken)] == taken
+        assert answers[len(taken) :] == [Unavailable("disk full")] * (40 - len(taken))
+        assert [sequence for sequence, _, _ in desk.engine.applied] == [answer.sequence for answer in taken]
+        assert desk.sequencer.unavailable() == "disk full"
         await desk.sequencer.durable()
-    assert desk.failures == [], "reads go on"
-    assert [r.sequence for r in desk.journal.read()] == [1]
+        assert desk.failures == [] and desk.sequencer.failure is None, "reads go on"
+    desk.sequencer.look_at_disk()
+    await asyncio.sleep(0.1)
+    assert desk.sequencer.unavailable() is None
+    assert (await desk.send(desk.order())).sequence == len(taken) + 1, "taken again without a restart"
+    assert [r.sequence for r in desk.journal.read()] == list(range(1, len(taken) + 2))
+
+
+async def test_a_burst_beyond_the_room_there_is_is_turned_away_and_what_was_taken_fits(bench):
+    desk = bench(segment_bytes=1 << 14)
+    answers = [desk.send(desk.order()) for _ in range(40)]
+    refused = [answer.result() for answer in answers if answer.done()]
+    assert refused == [Unavailable("queue full")] * len(refused) and 20 < len(refused) < 35
+    taken = [await answer for answer in answers[: 40 - len(refused)]]
+    assert [answer.sequence for answer in taken] == list(range(1, len(taken) + 1))
+    for _ in range(60):
+        answer = await desk.send(desk.order())
+        if answer == Unavailable("queue full"):
+            await asyncio.sleep(0.05)
+    assert len(desk.journal.segments) >= 3, "segments are made while commands go on"
+    assert desk.failures == []
+
+
+async def test_a_disk_that_fails_while_a_segment_is_made_stops_the_node(bench, monkeypatch):
+    desk = bench(segment_bytes=1 << 14)
+    monkeypatch.setattr(Journal, "prepare", lambda _: (_ for _ in ()).throw(JournalBroken("the disk is gone")))
+    for _ in range(15):
+        desk.send(desk.order())
+        await asyncio.sleep(0.005)
+    assert isinstance(desk.failures[0], JournalBroken)
+    assert await desk.send(desk.order()) == Unavailable("stopped")
+
+
+async def test_an_engine_does_not_take_a_journal_that_begins_elsewhere(tmp_path):
+    journal = Journal(tmp_path, GENESIS.ruleset(), SEPARATOR, segment_bytes=1 << 14, first_sequence=7)
+    journal.append(7, START, (), b"")
+    journal.sync()
+    journal.close()
+    desk = Bench(tmp_path)
+    with pytest.raises(NodeStopped, match="the journal goes on at sequence 7, the engine at 0"):
+        desk.sequencer.recover()
+    desk.journal.close()
 
 
 async def test_a_failed_sync_stops_the_node_and_acknowledges_nothing(bench, monkeypatch):
@@ -327,9 +369,10 @@ async def test_a_node_whose_engine_breaks_exits_with_one_and_refuses_to_start_ag
 async def test_a_node_with_a_damaged_journal_does_not_start(tmp_path):
     async with running(tmp_path):
         pass
-    whole = bytearray((tmp_path / "journal").read_bytes())
-    whole[len(whole) // 2] ^= 1
-    (tmp_path / "journal").write_bytes(whole)
+    segment = tmp_path / "journal" / "00000001.segment"
+    whole = bytearray(segment.read_bytes())
+    whole[700] ^= 1
+    segment.write_bytes(whole)
     with pytest.raises(JournalCorrupt, match="damaged at byte"):
         async with running(tmp_path):
             raise AssertionError("it must not start")

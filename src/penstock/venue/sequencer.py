@@ -39,7 +39,8 @@ WAITING_LIMIT: Final = 16_384
 REMEMBERED: Final = 65_536
 DISK_RESERVE: Final = 64 << 20
 MOVING: Final = (PublishPrice, AccrueFunding, SweepFees, Liquidate)
-LEAST_SPACE: Final = space_for(0)
+ORDER_SPACE: Final = space_for(640)
+"""Bytes of the journal that an ordinary order takes at most."""
 SLICE: Final = 0.002
 """Seconds of commands in a row before sockets and timers get their turn."""
 REPLAY_GROUP: Final = 256
@@ -157,6 +158,8 @@ class Sequencer:
         """
         records = self._journal.read(self.sequence + 1)
         while group := list(islice(records, REPLAY_GROUP)):
+            if group[0].sequence != self.sequence + 1:
+                raise NodeStopped(f"the journal goes on at sequence {group[0].sequence}, the engine at {self.sequence}")
             stamped = [
                 Stamped(
                     r.sequence, r.time, self._engine.reopen(r.envelope, r.signers),
@@ -164,8 +167,6 @@ class Sequencer:
                 )
                 for r in group
             ]  # fmt: skip
-            if group[0].sequence != self.sequence + 1:
-                raise NodeStopped(f"the journal goes on at sequence {group[0].sequence}, the engine at {self.sequence}")
             try:
                 self._execute(stamped)
             except Exception as error:
@@ -207,7 +208,7 @@ class Sequencer:
         """Commands taken and not answered yet."""
         return self._unanswered
 
-    def unavailable(self, space: int = LEAST_SPACE) -> str | None:
+    def unavailable(self, space: int = ORDER_SPACE) -> str | None:
         """Why no command that takes `space` bytes of the journal would be taken now; None when one would."""
         if self.failure is not None or self._closing:
             return "stopped"
