@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import applied, cache, journaled, kernels, roots, saved, signed
+from bench import applied, cache, journaled, kernels, recovered, roots, saved, signed
 from bench.core import build_examples, native_core
 from bench.machine import Machine, cores, load
 from bench.plan import QUICK, WHOLE, Plan
@@ -88,6 +88,8 @@ def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, s
     say("journaled")
     journaled.measure_journaled(sealed, plan.rounds, report)
     journaled.measure_batches(core, sealed, unjournaled, plan.rounds, report)
+    say("recovery")
+    recovered.measure_recovery(core, stream, plan.applied.commands, report)
     say("keccak, book")
     if not rust:
         report.remark("keccak and book are not measured: cargo is missing, or could not build their examples")

@@ -12,6 +12,8 @@ import sha3
 
 from penstock.protocol.commands import CODECS, CancelOrder, PlaceOrder
 from penstock.protocol.quantities import ANY_FILL, NO_DEADLINE
+from penstock.protocol.signing import SIGNATURE, pack_envelope
+from penstock.protocol.wire import PackedMessage
 
 _PLACE: Final = Layout(">32s 28xI 28xI 24xQ 24xQ 28xI 28xI 24xQ 24xQ 24xQ 28xI 28xI 28xI 28xI")
 _CANCEL: Final = Layout(">32s 28xI 28xI 24xQ 24xQ")
@@ -58,6 +60,13 @@ def split(frames: bytes) -> Iterator[tuple[int, int, bytes]]:
             frames[at + HEAD : end],
         )
         at = end
+
+
+def blank_envelope(separator: bytes, message: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    """Signers and envelope of a verified message, its signatures blank: nobody looks at them again in a journal."""
+    parts = PackedMessage.of(message)
+    signatures = [signer + bytes(SIGNATURE - len(signer)) for signer in parts.signers]
+    return parts.signers, pack_envelope(separator, parts.record, signatures, [record for _, record in parts.members])
 
 
 def batches(frames: bytes, size: int) -> list[bytes]:

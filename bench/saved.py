@@ -5,13 +5,11 @@ from time import perf_counter
 from types import ModuleType
 from typing import Final
 
-from bench.frames import batches, split
+from bench.frames import batches, blank_envelope, split
 from bench.machine import one_core
 from bench.report import Report, require
 from bench.stream import Stream
 from bench.world import World
-from penstock.protocol.signing import SIGNATURE, pack_envelope
-from penstock.protocol.wire import PackedMessage
 from penstock.venue.frames import frame
 
 SAVES_A_SECOND: Final = 10
@@ -55,12 +53,7 @@ def measure_saved(core: ModuleType, stream: Stream, runs: int, report: Report) -
 
 def _records(timed: bytes) -> tuple[bytes, int]:
     """The journal's records of command frames, signatures blank, and how many."""
-    frames = []
-    for sequence, time, packed in split(timed):
-        message = PackedMessage.of(packed)
-        members = [record for _, record in message.members]
-        envelope = pack_envelope(bytes(32), message.record, [bytes(SIGNATURE)] * len(message.signers), members)
-        frames.append(frame(sequence, time, message.signers, envelope))
+    frames = [frame(sequence, time, *blank_envelope(bytes(32), message)) for sequence, time, message in split(timed)]
     return b"".join(frames), len(frames)
 
 
