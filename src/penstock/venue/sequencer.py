@@ -424,9 +424,9 @@ class Sequencer:
             while self._journal.wants_segment() and self.failure is None and not self._closing:
                 # A slice at a time: the thread's queue is in order, so a group's sync waits for one slice at most.
                 await loop.run_in_executor(self._thread, self._journal.prepare)
-            if self._cannot_prepare:
+            if self._cannot_prepare and not self._closing:
                 log.warning("journal: there is space for a segment again; commands are taken")
-            self._cannot_prepare = False
+                self._cannot_prepare = False
         except JournalFull as error:
             if not self._cannot_prepare:
                 log.critical("journal: commands are refused once what is prepared is full; reads go on: %s", error)
