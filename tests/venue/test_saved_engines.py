@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from penstock.protocol.commands import encode_record
-from penstock.protocol.events import NO_SLOT, FeesSwept, FundingAccrued, PricePublished, ShortfallCovered
+from penstock.protocol.events import FeesSwept, FundingAccrued, PricePublished, ShortfallCovered
 from penstock.protocol.quantities import MAX_SEQUENCE, MICRO
 from penstock.protocol.signing import SIGNATURE, pack_envelope
-from penstock.protocol.wire import decode_message, encode_message
 from penstock.simulation.profiles import PROFILES
 from penstock.simulation.streams import Stream
 from penstock.spec.queries import market_view
@@ -160,12 +159,6 @@ def test_a_refused_load_leaves_an_engine_as_it_was(name):
     assert engine.save() == saved
 
 
-def test_a_packed_message_and_its_reopened_envelope_are_the_same():
-    _, steps = replayable()
-    for step in steps:
-        assert decode_message(encode_message(step.message)) == step.message
-
-
 @dataclass
 class Following:
     """A stream on an engine, and the public market data that followed all of it."""
@@ -247,4 +240,3 @@ def test_orders_of_a_restored_session_leave_when_it_expires_although_nobody_says
             assert public(restored) == public(following.market_data)
         seen += len(restored.dead) - before
     assert seen > 0
-    assert NO_SLOT not in {slot for _, slot in restored.dead}
