@@ -56,13 +56,11 @@ def test_the_raw_groups_hold_the_records_that_are_read(tmp_path):
     stored = make(tmp_path, 300)
     journal = open_journal(tmp_path)
     raw = list(journal.read_raw())
-    assert [r for _, _, records in raw for r in unpack_records(records)] == list(journal.read())
-    assert [(first, last) for first, last, _ in raw] == [
-        (w.group.first_sequence, w.group.last_sequence) for w in stored.writes
-    ]
+    assert [r for _, records in raw for r in unpack_records(records)] == list(journal.read())
+    assert [group for group, _ in raw] == [w.group for w in stored.writes]
     for from_sequence in (1, 2, 150, 299, 300, 301):
         assert [r.sequence for r in journal.read(from_sequence)] == list(range(from_sequence, 301))
-        assert all(last >= from_sequence for _, last, _ in journal.read_raw(from_sequence))
+        assert all(group.last_sequence >= from_sequence for group, _ in journal.read_raw(from_sequence))
     journal.close()
 
 
@@ -186,7 +184,7 @@ def test_a_group_that_holds_other_records_than_its_header_says_is_damage(tmp_pat
     head = pack_segment_header(IDENTITY, 1, 32, start)
     made = store(tmp_path / "made")
     journal = open_journal(tmp_path / "made")
-    records = [raw for _, _, raw in journal.read_raw()]
+    records = [raw for _, raw in journal.read_raw()]
     journal.close()
     cases = {"does not hold": records[0], "sequence 2 where 1 belongs": records[1], "breaks off": records[0] + b"\0"}
     for at, (why, content) in enumerate(cases.items()):

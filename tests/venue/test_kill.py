@@ -11,6 +11,7 @@ import pytest
 
 from penstock.protocol.commands import BUY
 from penstock.venue.journal import Journal
+from penstock.venue.sequencer import WAITING_LIMIT
 
 from .harness import GENESIS, SEPARATOR, Client, Pen, running, submit
 
@@ -39,7 +40,7 @@ async def test_every_acknowledged_command_survives_kill_9_again_and_again(tmp_pa
     async with running(tmp_path, funded=False) as node:
         before = node.sequencer.sequence
         assert before >= max(reply["sequence"] for _, reply in acknowledged)
-        for envelope, reply in acknowledged[-60_000:]:
+        for envelope, reply in acknowledged[-WAITING_LIMIT:]:
             answer = await submit(node, envelope)
             assert (answer.sequence, answer.time) == (reply["sequence"], reply["time"])
         assert node.sequencer.sequence == before, "no acknowledged command may be executed twice"

@@ -13,6 +13,7 @@ from threading import Lock
 from time import sleep
 from typing import Final
 
+from penstock.venue.disk.files import sync_folder
 from penstock.venue.disk.groups import (
     HEADER,
     Chain,
@@ -45,7 +46,6 @@ from penstock.venue.disk.segments import (
     refuse_file,
     segment_numbers,
     segment_path,
-    sync_folder,
 )
 from penstock.venue.disk.watermark import LENGTH, NAME, NOTHING, Watermark, read_slots, write_slot
 

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from penstock.venue.disk.files import sync_folder
 from penstock.venue.disk.groups import Chain
 from penstock.venue.disk.refusals import JournalBroken, JournalCorrupt, JournalForeign, JournalFull
 from penstock.venue.disk.sectors import HEADS, SECTOR, Content, place, seal
@@ -218,12 +219,3 @@ class Preparation:
         # Half a segment of zeros helps nobody on a full disk.
         self._path.unlink(missing_ok=True)
         raise JournalFull(f"{self._path}: no space for a segment of {self._length} bytes: {error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
