@@ -158,3 +158,16 @@ async def test_spec_and_native_follow_each_other(tmp_path):
             leader.feed.mark(leader.sequencer.sequence, leader.engine.engine_root())
             await caught_up(follower, leader)
             assert follower.engine.engine_root() == leader.engine.engine_root()
+
+
+async def test_trades_keep_their_numbers_over_a_restart_from_a_snapshot(tmp_path):
+    async def numbers(node):
+        return [trade.number for trade in node.market_data.markets[0].trades]
+
+    async with running(tmp_path) as node:
+        await trade(node, Pen(), 150)
+        before = await numbers(node)
+    async with running(tmp_path, funded=False, observed_tail=60) as node:
+        after = await numbers(node)
+    assert len(set(before)) == len(before) > len(after) > 0
+    assert before[-len(after) :] == after

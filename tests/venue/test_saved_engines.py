@@ -185,9 +185,8 @@ class Following:
         expected = SpecEngine(self.stream.genesis)
         expected.state = self.stream.state
         engine.load(expected.save())
-        counts = {number: market.trade_count for number, market in self.market_data.markets.items()}
         return MarketData.restore(
-            self.stream.genesis.markets, self.market_data.time, engine.markets(), engine.resting(), counts
+            self.stream.genesis.markets, self.market_data.time, engine.markets(), engine.resting()
         )
 
 
@@ -199,7 +198,7 @@ def public(market_data):
         for unlike in ("timestamp", "change_id", "last_price", "stats"):
             del ticker[unlike]
         levels = [side.top() for side in market.sides]
-        shown[number] = ticker, levels, market.rate_time, market.trade_count, market.open_interest
+        shown[number] = ticker, levels, market.rate_time, market.open_interest
     orders = {subaccount: orders for subaccount, orders in market_data.orders.items() if orders}
     return shown, orders, market_data.dead, market_data.positions, market_data.accounts, market_data.time
 

@@ -6,7 +6,7 @@ removes them one by one; until it has, they are in `dead`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Final
 
@@ -34,16 +34,17 @@ from penstock.venue.levels import Day, Side
 from penstock.venue.sequencer import Executed
 
 KEPT_TRADES: Final = 1_000
+FILL_BITS: Final = 8
+"""A command makes at most 256 trades."""
 
 
 class Trade(Struct, frozen=True):
-    """One match, in price units and size units.
+    """One match, in price units and size units. `number` is the sequence of its command times 256, and one more each.
 
     `tick_direction` is 0 for up, 1 for level after an up, 2 for down, 3 for level after a down.
     """
 
     number: int
-    market_number: int
     time: int
     price: int
     size: int
@@ -121,7 +122,7 @@ class PublicMarket:
             self._tick_direction += 1
         self.trade_count += 1
         trade = Trade(
-            number, self.trade_count, time, event.price, event.size, event.taker_side,
+            number, time, event.price, event.size, event.taker_side,
             self.index_price, self.mark_price, self._tick_direction, event.liquidation,
         )  # fmt: skip
         self.trades.append(trade)
@@ -137,7 +138,7 @@ class MarketData:
         self.markets = {terms.market: PublicMarket(terms) for terms in markets}
         self.by_name = {market.terms.name: market for market in self.markets.values()}
         self.time = 0
-        self.trade_count = 0
+        self._last_trade = 0
         self.accounts = 1
         self.orders: dict[int, dict[int, PublicOrder]] = {}
         self.dead: dict[tuple[int, int], int] = {}
@@ -165,13 +166,11 @@ class MarketData:
         time: int,
         views: Iterable[MarketView],
         accounts: Iterable[AtRest],
-        trade_counts: Mapping[int, int] | None = None,
     ) -> "MarketData":
         """The projection at venue time `time` (µs), from an engine's `markets()` and `resting()` instead of events.
 
         Books, tickers, dead orders, positions and expiries go on as if every event had been followed. Trades and the
-        day's statistics start empty, `change_id` starts at 0, and trades are numbered on from `trade_counts`, how many
-        each market had before, or else from 1.
+        day's statistics start empty, and `change_id` starts at 0.
         """
         restored = cls(markets)
         restored.time = time
@@ -182,9 +181,6 @@ class MarketData:
             market.open_interest, market.rate_time = view.open_interest, view.rate_time
             market.time = time
             restored._quote(view)
-        for number, count in (trade_counts or {}).items():
-            restored.markets[number].trade_count = count
-            restored.trade_count += count
         restored._moved.clear()
         return restored
 
@@ -267,8 +263,10 @@ class MarketData:
 
     def _trade(self, command: Executed, event: Traded) -> None:
         market = self.markets[event.market]
-        self.trade_count += 1
-        market.trade(self.trade_count, command.time, event)
+        # By its place in the order: the same number after any restart, and at every follower.
+        number = max(command.sequence << FILL_BITS, self._last_trade + 1)
+        self._last_trade = number
+        market.trade(number, command.time, event)
         order = self.orders.get(event.maker, {}).get(event.maker_slot)
         if order is not None and event.maker_slot != NO_SLOT:
             self._shift(order.market, order.side, order.price, -event.size)

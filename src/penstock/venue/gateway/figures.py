@@ -100,7 +100,7 @@ class Figures:
         """One trade of the tape."""
         shown = {
             "trade_id": str(trade.number),
-            "trade_seq": trade.market_number,
+            "trade_seq": trade.number,
             "instrument_name": self.name,
             "timestamp": milliseconds(trade.time),
             "price": self.units.price(trade.price),
