@@ -220,9 +220,9 @@ def test_the_tape_numbers_trades_and_marks_the_ticks():
         world.buy(2, price, 100)
     world.buy(1, PRICE - 1, 100, 16)
     world.sell(2, PRICE - 1, 100)
-    trades = list(world.market_data.markets[0].trades)
+    trades, last = list(world.market_data.markets[0].trades), world.sequence
     assert [(t.number >> 8, t.side, t.tick_direction) for t in trades] == [
-        (world.sequence - 6, BUY, 1), (world.sequence - 4, BUY, 0), (world.sequence - 2, BUY, 1), (world.sequence, SELL, 2),
+        (last - 6, BUY, 1), (last - 4, BUY, 0), (last - 2, BUY, 1), (last, SELL, 2),
     ]  # fmt: skip
 
 
