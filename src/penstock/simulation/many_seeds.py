@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 
 from penstock.protocol.terms import Genesis
 from penstock.simulation.side_by_side import Hands, Outcome, Task, run
@@ -20,12 +21,19 @@ def run_all(
         for task in tasks:
             yield run(task, hands_for, progress=progress)
         return
-    # Spawned: a forked child would inherit the progress bar's thread and the parent's signals.
-    with get_context("spawn").Pool(min(jobs, len(tasks)), _leave_interrupts_to_the_parent) as pool:
+    with _pool(min(jobs, len(tasks))) as pool:
         for outcome in pool.imap_unordered(partial(run, hands_for=hands_for), tasks):
             progress(outcome.tally.commands)
             yield outcome
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _pool(jobs: int) -> Pool:
+    """Processes that leave interrupts to the parent from their first instruction on: they inherit that it is blocked.
+
+    Spawned: a forked child would inherit the progress bar's thread.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return get_context("spawn").Pool(jobs)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
