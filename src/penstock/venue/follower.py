@@ -15,11 +15,11 @@ from penstock.protocol.reasons import Reason
 from penstock.protocol.terms import Genesis
 from penstock.venue import feed
 from penstock.venue.disk.groups import Group, JournalRecord, unpack_records
+from penstock.venue.outcomes import FOLLOWING
 from penstock.venue.sequencer import NodeStopped, Sequencer, Stamped, Submission
 
 log = logging.getLogger(__name__)
 
-FOLLOWING: Final = "following"
 PAUSE: Final = 0.5
 """Seconds between two tries to reach the leader."""
 _LARGEST: Final = 1 << 30

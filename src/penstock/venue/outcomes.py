@@ -8,6 +8,9 @@ from msgspec import Struct
 from penstock.protocol.events import Event, Refused, Traded
 from penstock.protocol.reasons import Reason
 
+FOLLOWING: Final = "following"
+"""Why a follower takes no command."""
+
 
 class Outcome(Struct, frozen=True):
     """One member: refused or not, how much it filled as a taker (size units), at which mean price (price units)."""
@@ -32,7 +35,7 @@ class Declined(Struct, frozen=True):
 
 
 class Unavailable(Struct, frozen=True):
-    """Not executed, for no fault of the sender's: `reason` is `queue full`, `disk full` or `stopped`."""
+    """Not executed, for no fault of the sender's: `reason` is `queue full`, `disk full`, `stopped` or `following`."""
 
     reason: str
 

@@ -31,7 +31,7 @@ from penstock.venue.gateway.statistics import Statistics
 from penstock.venue.gateway.subscriptions import Subscriptions, shown_batch
 from penstock.venue.gateway.units import exact_dollars, hexed, milliseconds
 from penstock.venue.market_data import KEPT_TRADES, MarketData
-from penstock.venue.outcomes import Answer, Unavailable
+from penstock.venue.outcomes import FOLLOWING, Answer, Unavailable
 from penstock.venue.sequencer import NodeStopped, Sequencer
 
 MOST_CHANNELS: Final = 1_000
@@ -185,7 +185,7 @@ class Methods:
 
     def _status(self, _: Nothing) -> dict[str, Any]:
         reason = self._sequencer.unavailable()
-        locked = reason in ("stopped", "disk full")
+        locked = reason in ("stopped", "disk full", FOLLOWING)
         return {"locked": locked, "engine": self._engine.name, "unsafe": self._unsafe, "reason": reason}
 
     def _instruments(self, wanted: Listing) -> list[dict[str, Any]]:

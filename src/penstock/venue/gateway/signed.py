@@ -8,7 +8,7 @@ import msgspec
 from penstock.protocol.quantities import MAX_ENVELOPE
 from penstock.protocol.reasons import Reason
 from penstock.venue.gateway.consumer import Consumer
-from penstock.venue.outcomes import Answer, Declined, Recorded
+from penstock.venue.outcomes import FOLLOWING, Answer, Declined, Recorded
 from penstock.venue.sequencer import Sequencer
 
 TAG: Final = 8
@@ -56,7 +56,8 @@ def _declined(tag: int | None, reason: Reason) -> bytes:
 
 
 def _unavailable(reason: str) -> dict[str, Any]:
-    return {"unavailable": reason, "message": "Not executed. Send the same envelope again later."}
+    where = "to the node that is followed here" if reason == FOLLOWING else "again later"
+    return {"unavailable": reason, "message": f"Not executed. Send the same envelope {where}."}
 
 
 _encode: Final = msgspec.json.Encoder().encode
