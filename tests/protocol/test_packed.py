@@ -56,7 +56,7 @@ def test_the_ledger_entries_are_those_of_the_schema():
 def test_the_domain_bytes_and_tree_depths_are_those_of_the_schema():
     domains = {line.split()[0].upper(): bytes.fromhex(line.split()[1][2:]) for line in lines("domain")}
     assert domains == {k: v for k, v in vars(ledger.Domains).items() if k.isupper()}
-    assert len(set(domains.values())) == len(domains) == 16
+    assert len(set(domains.values())) == len(domains) == 18
     depths = {line.split()[0]: int(line.split()[2]) for line in lines("tree")}
     assert depths == {
         "accounts": ledger.ACCOUNTS_DEPTH,

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from penstock.protocol import ledger
+from penstock.protocol import ledger, receipts
 from penstock.protocol.commands import CODECS, RECORD_TYPES
 from penstock.protocol.reasons import Cause, Reason
 
@@ -25,8 +25,18 @@ def reason_lines(checkout):
 
 
 def test_the_message_schema_is_what_the_records_print(checkout):
-    printed = [CODECS[record].encode_type for record in RECORD_TYPES]
-    assert uncommented(checkout.text("schema/messages.eip712")) == printed
+    commands, heading, signed_by_operator = checkout.text("schema/messages.eip712").partition(
+        "# Signed by the operator; never a command.\n"
+    )
+    assert heading
+    assert uncommented(commands) == [CODECS[record].encode_type for record in RECORD_TYPES]
+    assert uncommented(signed_by_operator) == [receipts.CODEC.encode_type]
+
+
+def test_a_signed_receipt_is_as_long_as_the_schema_says(checkout):
+    [line] = re.findall(r"^# receipt  (.*)$", checkout.text("schema/packed.txt"), re.MULTILINE)
+    assert "eight words" in line and len(receipts.CODEC.fields) == 8
+    assert 8 * 32 + sum(int(width) for width in re.findall(r"\bb(\d+)", line)) + 1 == receipts.WIRE
 
 
 def test_the_packed_forms_are_what_the_ledger_module_packs(checkout):
@@ -54,7 +64,7 @@ def test_every_message_is_meant_by_the_spec_and_described_in_the_reference(check
     names = [record.__name__ for record in RECORD_TYPES]
     assert {
         "not in the spec": [name for name in names if not said(name, spec)],
-        "not in docs/reference": [name for name in names if not said(name, reference)],
+        "not in docs/reference": [name for name in [*names, receipts.Receipt.__name__] if not said(name, reference)],
     } == {"not in the spec": [], "not in docs/reference": []}
 
 

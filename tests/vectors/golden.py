@@ -25,6 +25,16 @@ from penstock.protocol.commands import (
 from penstock.protocol.ledger import ENTRY_FORMS, LEAF_FORMS, Domains
 from penstock.protocol.quantities import MICRO, NO_DEADLINE
 from penstock.protocol.reasons import Refusal
+from penstock.protocol.receipts import CODEC as RECEIPT
+from penstock.protocol.receipts import (
+    COMMIT_WITHIN,
+    NO_RECEIPT,
+    Receipt,
+    receipt_leaf,
+    receipt_path,
+    receipt_root,
+    sign_receipt,
+)
 from penstock.protocol.signing import (
     CURVE_ORDER,
     Domain,
@@ -60,6 +70,7 @@ def every_file() -> dict[str, str]:
         "encode/bundles.json": bundles(),
         "encode/refusals.json": refusals(),
         "encode/packed.json": packed(),
+        "encode/receipts.json": receipts(),
         "margin/accounts.json": accounts(),
     }
     written |= {f"match/{name}.json": recorded(play) for name, play in MATCHES.items()}
@@ -165,6 +176,7 @@ def refusals() -> object:
         "a member missing": sealed[:-164],
         "another member": sealed[:-1] + bytes([sealed[-1] ^ 1]),
         "an atomic bundle": _atomic(separator, signer),
+        "an operator's receipt": _receipt_as_command(separator, signer),
     }
     found = []
     for name, envelope in wrong.items():
@@ -180,6 +192,47 @@ def _atomic(separator: bytes, signer: Signer) -> bytes:
     bundle = Bundle(bundle_root([hash_record(m) for m in members]), 2, ATOMIC, 1, 9)
     encoded = [encode_record(m) for m in members]
     return pack_envelope(separator, encode_record(bundle), [signer.sign(separator, hash_record(bundle))], encoded)
+
+
+def _receipt_as_command(separator: bytes, signer: Signer) -> bytes:
+    encoded = RECEIPT.encode(Receipt(1, 1, 1, 1, NO_RECEIPT, bytes(32), 5, 5 + COMMIT_WITHIN))
+    return pack_envelope(separator, encoded, [signer.sign(separator, keccak(encoded))], [])
+
+
+def receipts() -> object:
+    """Roots of 1 to 33 leaves keccak(0), keccak(1), …; and three signed receipts, the last behind a restart."""
+    separator, operator = DOMAIN.separator(), Signer(SECRETS[0])
+    hashes = [keccak(bytes([i])) for i in range(33)]
+    groups: list[object] = []
+    sequence, previous = 0, NO_RECEIPT
+    for epoch, count in ((1, 1), (1, 5), (2, 2)):
+        sealed = [seal(separator, CancelOrder(1, 16, sequence + i + 1, 9), [Signer(SECRETS[1])]) for i in range(count)]
+        messages = [(sequence + i, 1_000 * (sequence + i), envelope) for i, envelope in enumerate(sealed, 1)]
+        leaves = [receipt_leaf(*message) for message in messages]
+        first, (sequence, time, _) = messages[0][0], messages[-1]
+        receipt = Receipt(
+            epoch, len(groups) + 1, first, sequence, previous, receipt_root(leaves), time, time + COMMIT_WITHIN
+        )
+        previous = receipt.hash()
+        groups.append(
+            {
+                "messages": [dict(zip(("sequence", "time", "envelope"), m, strict=True)) for m in messages],
+                "leaves": leaves,
+                "paths": [receipt_path(leaves, i) for i in range(count)],
+                "receipt": receipt,
+                "hash": previous,
+                "digest": digest_of(separator, previous),
+                "signed": sign_receipt(separator, receipt, operator).encode(),
+            }
+        )
+    return {
+        "domain": DOMAIN,
+        "operator": operator.address,
+        "encode_type": RECEIPT.encode_type,
+        "typehash": RECEIPT.typehash,
+        "roots": [receipt_root(hashes[:count]) for count in range(1, 34)],
+        "groups": groups,
+    }
 
 
 def packed() -> object:

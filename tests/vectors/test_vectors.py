@@ -9,6 +9,16 @@ from penstock.protocol.commands import CODECS, Bundle, decode_record, encode_rec
 from penstock.protocol.events import Event
 from penstock.protocol.ledger import ENTRY_FORMS, LEAF_FORMS
 from penstock.protocol.reasons import Refusal
+from penstock.protocol.receipts import (
+    CODEC,
+    Receipt,
+    check_path,
+    check_receipt,
+    decode_receipt,
+    receipt_leaf,
+    receipt_path,
+    receipt_root,
+)
 from penstock.protocol.signing import Domain, Member, Signer, Verified, bundle_root, digest_of, hash_record, verify
 from penstock.protocol.terms import Genesis, MarketTerms, Tier
 from penstock.protocol.words import keccak
@@ -71,7 +81,7 @@ def test_the_spec_still_writes_the_stored_vectors(name):
 def test_no_other_vectors_are_stored_and_all_of_them_are_small():
     found = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.json")}
     assert found == set(WRITTEN)
-    assert sum(len(text) for text in WRITTEN.values()) < 300_000
+    assert sum(len(text) for text in WRITTEN.values()) < 320_000
     assert {path.parent.name for path in FOLDER.glob("*/README.md")} == {"encode", "match", "margin", "liquidate"}
 
 
@@ -132,10 +142,37 @@ def test_the_stored_bundles_have_their_roots():
     assert found.signers == (to_bytes(vector["sealed"]["signer"]),)
 
 
+def test_the_stored_receipts_are_signed_linked_and_hold_their_messages():
+    vector = stored("encode/receipts.json")
+    separator = Domain(int(vector["domain"]["chain_id"]), to_bytes(vector["domain"]["vault"])).separator()
+    hashes = [keccak(bytes([i])) for i in range(33)]
+    assert [receipt_root(hashes[:n]) for n in range(1, 34)] == [to_bytes(root) for root in vector["roots"]]
+    assert keccak(vector["encode_type"].encode()) == to_bytes(vector["typehash"]) == CODEC.typehash
+    previous = bytes(32)
+    for group in vector["groups"]:
+        signed = decode_receipt(to_bytes(group["signed"]))
+        check_receipt(separator, to_bytes(vector["operator"]), signed)
+        receipt = signed.receipt
+        assert receipt == Receipt(*(plain_field(group["receipt"], name) for name, _ in CODEC.fields))
+        assert (receipt.previous, receipt.hash()) == (previous, to_bytes(group["hash"]))
+        assert digest_of(separator, receipt.hash()) == to_bytes(group["digest"])
+        leaves = [receipt_leaf(int(m["sequence"]), int(m["time"]), to_bytes(m["envelope"])) for m in group["messages"]]
+        assert plain(leaves) == group["leaves"]
+        for index, path in enumerate(group["paths"]):
+            assert plain(receipt_path(leaves, index)) == path
+            assert check_path(leaves[index], index, receipt.count, [to_bytes(s) for s in path], receipt.root)
+        previous = receipt.hash()
+
+
+def plain_field(fields, name):
+    value = fields[name]
+    return to_bytes(value) if value[:2] == "0x" else int(value)
+
+
 def test_the_stored_refusals_are_refused_for_their_reason():
     vector = stored("encode/refusals.json")
     separator = Domain(int(vector["domain"]["chain_id"]), to_bytes(vector["domain"]["vault"])).separator()
-    assert len(vector["refused"]) == 18
+    assert len(vector["refused"]) == 19
     for case in vector["refused"]:
         with pytest.raises(Refusal) as refused:
             verify(separator, to_bytes(case["envelope"]))

@@ -28,6 +28,8 @@ class Domains:
     DEPOSIT: Final = b"\x0d"
     PARAMETERS: Final = b"\x0e"
     SAVED_STATE: Final = b"\x0f"
+    RECEIPT_LEAF: Final = b"\x10"
+    RECEIPT_NODE: Final = b"\x11"
 
 
 ACCOUNTS_DEPTH: Final = 12

@@ -178,21 +178,24 @@ def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Ver
     return Verified(record, record_hash, signers, _check_members(record, encoded_members))
 
 
-def check_signature(digest: bytes, signature: bytes) -> bytes:
+def check_signature(digest: bytes, signature: bytes, *, either_parity: bool = True) -> bytes:
     """The signer it names, if it is that signer's. Raises Refusal for high s, r, s or v out of range, another's key.
 
     Valid means that one of the two parities of R recovers the named address; v only tells which to try first. Where
     r ≥ p − n that is what verifying against the key says, so whoever knows it may verify instead of recovering. Below
-    that, which happens to nobody by chance, R may have x = r + n: verifying accepts what does not recover.
+    that, which happens to nobody by chance, R may have x = r + n: verifying accepts what does not recover. Without
+    `either_parity` only the stated v will do, so that a signature has one byte form.
     """
     signer, r, s = signature[:20], int.from_bytes(signature[20:52], "big"), int.from_bytes(signature[52:84], "big")
     v = signature[84]
     if not 0 < r < CURVE_ORDER or not 0 < s <= CURVE_ORDER // 2 or v not in (27, 28):
         raise Refusal(Reason.SIGNATURE_MALFORMED)
     compact = signature[20:84]
-    if _recover(digest, compact, v - 27) != signer and _recover(digest, compact, 28 - v) != signer:
-        raise Refusal(Reason.SIGNATURE_WRONG)
-    return signer
+    if _recover(digest, compact, v - 27) == signer:
+        return signer
+    if either_parity and _recover(digest, compact, 28 - v) == signer:
+        return signer
+    raise Refusal(Reason.SIGNATURE_WRONG)
 
 
 def _recover(digest: bytes, compact: bytes, parity: int) -> bytes | None:
