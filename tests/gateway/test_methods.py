@@ -72,7 +72,8 @@ async def test_the_node_says_its_time_version_engine_and_what_is_unsafe(node):
     status = await result(node, "public/status")
     engine = node.engine.name
     assert engine in {"native", "spec"}
-    assert status == {"locked": False, "engine": engine, "unsafe": ["Dev keys", "Dev clock"], "reason": None}
+    unsafe = ["Dev keys", "Dev clock", "no signed receipts"]
+    assert status == {"locked": False, "engine": engine, "unsafe": unsafe, "reason": None}
 
 
 async def test_every_response_carries_what_deribits_clients_read(node):

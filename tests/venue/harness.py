@@ -101,7 +101,9 @@ async def submit(node, envelope):
 
 
 @asynccontextmanager
-async def running(home, *, funded=True, clock=None, engine=None, batches=None, observers=(), restored=None, **changes):
+async def running(
+    home, *, funded=True, clock=None, engine=None, batches=None, observers=(), restored=None, operator=None, **changes
+):
     """A started node; stopped at the end."""
     node = Node(
         config(home, **changes),
@@ -110,6 +112,7 @@ async def running(home, *, funded=True, clock=None, engine=None, batches=None, o
         batches=batches,
         observers=observers,
         restored=restored or (lambda _: None),
+        operator=operator,
     )
     await node.start()
     try:

@@ -80,7 +80,7 @@ class Demo:
         pace = None if self.options.pace == "max" else self.options.pace
         self.venue = LocalVenue(
             local, home, dev_clock(pace), port=self.options.port, console=console_folder(), chart_library=charts(),
-            engine=self.options.engine,
+            engine=self.options.engine, operator=Signer(self._accounts.operator),
         )  # fmt: skip
         await self.venue.start()
         await self.venue.credited(len(owners))

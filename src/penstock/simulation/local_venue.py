@@ -10,6 +10,7 @@ from typing import Final
 from penstock.protocol.commands import CreditDeposit
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Reason
+from penstock.protocol.signing import Signer
 from penstock.settlement.batches import last_sequence
 from penstock.simulation.local_chain import DEV_FINALITY, LocalChain
 from penstock.venue.batcher import Batcher, Mark, post_every
@@ -48,9 +49,11 @@ class LocalVenue:
         keepers: KeeperPace | None = KeeperPace(fees=5.0),  # noqa: B008  frozen
         reopen: bool = False,
         engine: str = "auto",
+        operator: Signer | None = None,
     ) -> None:
         """`engine` is `auto` (native where it is installed), `native` or `spec`.
 
+        `operator` signs receipts; without that key there are none.
         `reopen` goes on with the journal in `home`; without it the home must be new.
         """
         self.local = local
@@ -72,6 +75,7 @@ class LocalVenue:
         )
         self.node = Node(
             config, clock=clock, engine=self.engine, batches=self.batcher, observers=[self._observe],
+            operator=operator,
             restored=lambda sequence: self.batcher.stand(self.engine.tree(), sequence),
         )  # fmt: skip
         self.watcher = DepositWatcher(local.deployment, self._credit)

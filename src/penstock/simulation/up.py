@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from penstock.protocol.signing import Signer
 from penstock.simulation.accounts import everybody, local_accounts
 from penstock.simulation.demo import charts, console_folder
 from penstock.simulation.local_chain import fund, open_local_chain
@@ -30,7 +31,7 @@ class Up:
         local = await asyncio.to_thread(open_local_chain, accounts, int(time.time()))
         venue = LocalVenue(
             local, home, dev_clock(1.0), port=self._port, console=console_folder(), chart_library=charts(),
-            engine=self._engine,
+            engine=self._engine, operator=Signer(accounts.operator),
         )  # fmt: skip
         try:
             self._say(local.chain.describe())

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.signing import Domain
+from penstock.protocol.signing import Domain, Signer
 from penstock.protocol.terms import Genesis
 from penstock.venue.clock import REPORTED_DRIFT, Clock, DevClock, WallClock
 from penstock.venue.disk.segments import SEGMENT_BYTES
@@ -24,6 +24,8 @@ from penstock.venue.gateway.subscriptions import EVERY_100_MS, RAW, Subscription
 from penstock.venue.journal import HomeLock, Journal, JournalError
 from penstock.venue.keepers import KeeperPace, Keepers
 from penstock.venue.market_data import MarketData
+from penstock.venue.receipt_log import ReceiptLog, open_issuer
+from penstock.venue.receipts import Issuer
 from penstock.venue.recovery import Reached, bring_up, keep_genesis
 from penstock.venue.sequencer import DISK_RESERVE, WAITING_LIMIT, NodeStopped, Observer, Sequencer
 from penstock.venue.snapshot_taker import SnapshotTaker
@@ -69,6 +71,7 @@ class Node:
 
     That is the last `observed_tail` commands of the journal, or from behind sequence `needed_from` if that is earlier;
     what came before is brought up from a snapshot and in bulk. `restored` is told the sequence it begins behind.
+    With an `operator` every group gets a receipt signed by that key. Without one there are none.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Node:
         batches: Batches | None = None,
         observers: Sequence[Observer] = (),
         restored: Callable[[int], None] = lambda _: None,
+        operator: Signer | None = None,
     ) -> None:
         self.config = config
         self.needed_from: int | None = None
@@ -91,6 +95,9 @@ class Node:
         self.market_data: MarketData
         self.subscriptions: Subscriptions
         self.feed: Feed
+        self.issuer: Issuer | None = None
+        self.receipts: ReceiptLog | None = None
+        self._operator = operator
         self.statistics = Statistics()
         self.sequencer: Sequencer
         self.keepers: Keepers | None = None
@@ -142,6 +149,8 @@ class Node:
         self.sequencer.start()
         if self.batches is not None:
             self.batches.watch(self._tell_batch)
+        if self.issuer is not None:
+            self.issuer.watch(self.subscriptions.tell_receipt)
         self._gateway = self._build_gateway()
         await self._gateway.start(config.host, config.port)
         if config.keepers is not None and config.leader is None:
@@ -195,7 +204,10 @@ class Node:
                 genesis.markets, reached.time, self.engine.markets(), self.engine.resting()
             )
             self._restored(reached.sequence)
-        self.subscriptions = Subscriptions(self.market_data)
+        if self._operator is not None:
+            self.issuer, self.receipts = open_issuer(self.config.home, journal, self._operator, self.separator)
+            self.issuer.watch(self.receipts.append)
+        self.subscriptions = Subscriptions(self.market_data, receipts=self.issuer is not None)
         self._open_sequencer(journal)
         self.sequencer.stand(reached.sequence, reached.time)
         return reached
@@ -210,6 +222,7 @@ class Node:
             waiting_limit=self.config.waiting_limit,
             disk_reserve=self.config.disk_reserve,
             on_stop=self._fall,
+            issuer=self.issuer,
         )
         self.sequencer.observe(self.market_data.follow)
         for observer in self._observers:
@@ -220,9 +233,11 @@ class Node:
         unsafe = list(config.unsafe)
         if isinstance(self.clock, DevClock):
             unsafe.append("Dev clock")
+        if self.issuer is None:
+            unsafe.append("no signed receipts")
         methods = Methods(
             config.genesis, self.engine, self.sequencer, self.market_data, self.subscriptions, self.statistics,
-            self.clock, self.batches, unsafe, config.settlement,
+            self.clock, self.batches, unsafe, config.settlement, self.receipts,
         )  # fmt: skip
         return Gateway(
             Rpc(methods.table(), self.clock.now),
@@ -247,6 +262,9 @@ class Node:
             self._fall(task.exception() or NodeStopped(f"{task.get_name()} ended"))
 
     def _release_home(self) -> None:
+        if self.receipts is not None:
+            self.receipts.close()
+            self.receipts = None
         if self._journal is not None:
             self._journal.close()
             self._journal = None

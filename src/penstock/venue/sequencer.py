@@ -3,7 +3,7 @@
 1. `submit`    the same envelope again? then its recorded outcome; else into the queue
 2. `_drain`    engine.verify (a refusal is answered) → stamp (sequence, venue time) → journal.append → engine.apply
 3. `_commit`   one write and one fdatasync for all that has gathered meanwhile, in a worker thread
-4. `_release`  replies, then observers (market data, batches, statistics), in sequence
+4. `_release`  the group's receipt, then replies, then observers (market data, batches, statistics), in sequence
 
 The engine may run ahead of the disk, but never of the room there is on it: what is taken in step 1 fits in segments
 that are already made. Nothing leaves the node before step 4.
@@ -32,6 +32,7 @@ from penstock.venue.engine_port import Engine, Message, Written
 from penstock.venue.envelopes import is_signed
 from penstock.venue.journal import Group, Journal, JournalError, JournalFull
 from penstock.venue.outcomes import Answer, Declined, Recorded, Reply, Unavailable, outcomes_of
+from penstock.venue.receipts import Issuer
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,9 @@ class Sequencer:
         remembered: int = REMEMBERED,
         disk_reserve: int = DISK_RESERVE,
         on_stop: Callable[[BaseException], None] = lambda _: None,
+        issuer: Issuer | None = None,
     ) -> None:
+        self.issuer = issuer
         self.sequence = 0
         self.durable_sequence = 0
         self.durable_time = 0
@@ -391,6 +394,7 @@ class Sequencer:
         """
         for group in groups:
             released = [self._flying.popleft() for _ in range(group.last_sequence - group.first_sequence + 1)]
+            self._issue(group, released)
             executed = []
             for submission in released:
                 outcome = submission.outcome
@@ -405,6 +409,15 @@ class Sequencer:
             for told in self._group_observers:
                 told(group, executed)
         self.look_at_disk()
+
+    def _issue(self, group: Group, released: Sequence[Submission]) -> None:
+        """Sign the group's receipt, before any reply names it."""
+        if self.issuer is None:
+            return
+        done = [submission.executed for submission in released if submission.executed is not None]
+        messages = [(e.sequence, e.time, e.envelope) for e in done]
+        issued = self.issuer.issue(messages, [e.message.record_hash for e in done])
+        assert issued.receipt.group == group.number and issued.receipt.epoch == group.epoch
 
     def look_at_disk(self) -> None:
         """Have the next segment made when it is time, in the journal's thread; refuse commands while space is short.

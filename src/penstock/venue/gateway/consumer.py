@@ -20,13 +20,17 @@ RESYNC: Final = (
 
 
 class Consumer:
-    """A connected client as the rest of the gateway sees it: something to send to, at once and without waiting."""
+    """A connected client as the rest of the gateway sees it: something to send to, at once and without waiting.
+
+    `flying` counts its commands without a reply; `group` is the number of the signed receipt a reply brought last.
+    """
 
     def __init__(
         self, socket: web.WebSocketResponse, most_messages: int = MOST_MESSAGES, most_bytes: int = MOST_BYTES
     ) -> None:
         self.channels: set[str] = set()
         self.flying = 0
+        self.group = 0
         self.closed = False
         self._socket = socket
         self._most_messages = most_messages

@@ -32,6 +32,7 @@ from penstock.venue.gateway.subscriptions import Subscriptions, shown_batch
 from penstock.venue.gateway.units import exact_dollars, hexed, milliseconds
 from penstock.venue.market_data import KEPT_TRADES, MarketData
 from penstock.venue.outcomes import FOLLOWING, Answer, Unavailable
+from penstock.venue.receipt_log import ReceiptLog
 from penstock.venue.sequencer import NodeStopped, Sequencer
 
 MOST_CHANNELS: Final = 1_000
@@ -43,6 +44,8 @@ InstrumentName = Annotated[str, Meta(max_length=64, description="an instrument_n
 Depth = Annotated[int, Meta(ge=1, le=1000, description="integer, 1 to 1000")]
 TradeCount = Annotated[int, Meta(ge=1, le=KEPT_TRADES, description=f"integer, 1 to {KEPT_TRADES}")]
 BatchCount = Annotated[int, Meta(ge=1, le=1000, description="integer, 1 to 1000")]
+GroupNumber = Annotated[int, Meta(ge=1, le=(1 << 63) - 1, description="a group's number, from 1")]
+ReceiptCount = Annotated[int, Meta(ge=1, le=1000, description="integer, 1 to 1000")]
 Subaccount = Annotated[int, Meta(ge=0, lt=MAX_SUBACCOUNTS, description=f"integer, 0 to {MAX_SUBACCOUNTS - 1}")]
 SlotList = Annotated[
     str, Meta(max_length=2_000, description=f"up to {MOST_SLOTS} slots, 0 to {SLOTS - 1}, separated by commas")
@@ -95,6 +98,13 @@ class BatchesRequest(Struct, frozen=True):
     count: BatchCount = 10
 
 
+class ReceiptsRequest(Struct, frozen=True):
+    """Parameters of get_receipts."""
+
+    from_group: GroupNumber
+    count: ReceiptCount = 100
+
+
 class OneSubaccount(Struct, frozen=True):
     """Parameters naming a subaccount."""
 
@@ -135,6 +145,7 @@ class Methods:
         batches: Batches | None,
         unsafe: Sequence[str],
         settlement: bytes | None,
+        receipts: ReceiptLog | None = None,
     ) -> None:
         self._genesis = genesis
         self._engine = engine
@@ -146,6 +157,7 @@ class Methods:
         self._batches = batches
         self._unsafe = list(unsafe)
         self._settlement = settlement
+        self._receipt_log = receipts
         self._root: tuple[int, bytes, float, float] | None = None
 
     def table(self) -> dict[str, Method]:
@@ -163,6 +175,7 @@ class Methods:
             "public/unsubscribe": Method(ChannelList, self._unsubscribe, needs_socket=True),
             "penstock/get_domain": Method(Nothing, self._domain),
             "penstock/get_batches": Method(BatchesRequest, self._newest_batches),
+            "penstock/get_receipts": Method(ReceiptsRequest, self._receipts),
             "penstock/get_subaccount": Method(OneSubaccount, self._subaccount),
             "penstock/get_nonces": Method(NoncesRequest, self._nonces),
             "penstock/get_roots": Method(Nothing, self._roots),
@@ -228,12 +241,18 @@ class Methods:
             "settlement": None if self._settlement is None else hexed(self._settlement),
             "separator": hexed(Domain(genesis.chain_id, genesis.vault).separator()),
             "ruleset": hexed(genesis.ruleset()),
+            "operator": None if self._sequencer.issuer is None else hexed(self._sequencer.issuer.operator),
         }
 
     def _newest_batches(self, wanted: BatchesRequest) -> list[dict[str, Any]]:
         if self._batches is None:
             return []
         return [shown_batch(batch) for batch in self._batches.newest(wanted.count)]
+
+    def _receipts(self, wanted: ReceiptsRequest) -> list[str]:
+        if self._receipt_log is None:
+            return []
+        return [hexed(wire) for wire in self._receipt_log.read(wanted.from_group, wanted.count)]
 
     async def _subaccount(self, wanted: OneSubaccount) -> dict[str, Any]:
         account = self._engine.account(wanted.subaccount)
@@ -332,7 +351,7 @@ class Methods:
             full = answer.reason == "queue full"
             message = "matching_engine_queue_full" if full else "system_maintenance"
             raise RpcError(QUEUE_FULL if full else UNAVAILABLE, message, f"unavailable, not executed: {answer.reason}")
-        return shown(answer)
+        return shown(answer, self._sequencer.issuer)
 
     def _set_clock(self, wanted: ClockRequest) -> int:
         assert isinstance(self._clock, DevClock)

@@ -11,11 +11,13 @@ from penstock.venue.gateway.consumer import Consumer
 from penstock.venue.gateway.figures import Figures
 from penstock.venue.gateway.units import hexed
 from penstock.venue.market_data import Changes, MarketData
+from penstock.venue.receipts import Issued
 from penstock.venue.sequencer import Executed
 
 RAW: Final = "raw"
 EVERY_100_MS: Final = "100ms"
 BATCHES: Final = "penstock.batches"
+RECEIPTS: Final = "penstock.receipts"
 _CHANNEL: Final = re.compile(r"(book|trades|ticker)\.([A-Z0-9_-]{1,64})\.(raw|100ms)")
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -78,20 +80,22 @@ class Stream:
 
 
 class Subscriptions:
-    """All channels of the gateway."""
+    """All channels of the gateway; that of receipts exists on a node that issues them."""
 
-    def __init__(self, market_data: MarketData) -> None:
+    def __init__(self, market_data: MarketData, *, receipts: bool = False) -> None:
         self._market_data = market_data
         self.figures = {market.terms.name: Figures(market) for market in market_data.markets.values()}
         self._streams = {
             interval: {name: Stream(figures) for name, figures in self.figures.items()}
             for interval in (RAW, EVERY_100_MS)
         }
-        self._batch_listeners: set[Consumer] = set()
+        self._of_the_venue: dict[str, set[Consumer]] = {BATCHES: set()}
+        if receipts:
+            self._of_the_venue[RECEIPTS] = set()
 
     def known(self, channels: Sequence[str]) -> list[str]:
         """Those of `channels` that exist, each once, in the order asked for."""
-        return [channel for channel in dict.fromkeys(channels) if channel == BATCHES or self._find(channel)]
+        return [channel for channel in dict.fromkeys(channels) if channel in self._of_the_venue or self._find(channel)]
 
     def subscribe(self, consumer: Consumer, channels: Sequence[str]) -> None:
         """Start the channels (all known) for a consumer; those it already has go on undisturbed."""
@@ -104,7 +108,7 @@ class Subscriptions:
                 kind, stream = found
                 stream.listen(kind, channel, consumer, self._market_data.time)
             else:
-                self._batch_listeners.add(consumer)
+                self._of_the_venue[channel].add(consumer)
 
     def unsubscribe(self, consumer: Consumer, channels: Sequence[str]) -> None:
         """Stop the channels for a consumer; those it does not have are no matter."""
@@ -114,8 +118,8 @@ class Subscriptions:
             if found:
                 kind, stream = found
                 stream.leave(kind, consumer)
-            elif channel == BATCHES:
-                self._batch_listeners.discard(consumer)
+            elif channel in self._of_the_venue:
+                self._of_the_venue[channel].discard(consumer)
 
     def forget(self, consumer: Consumer) -> None:
         """The consumer is gone."""
@@ -132,8 +136,16 @@ class Subscriptions:
 
     def tell_batch(self, batch: PostedBatch) -> None:
         """A batch was posted, or is final now."""
-        message = push(BATCHES, shown_batch(batch))
-        for consumer in self._batch_listeners:
+        self._tell(BATCHES, shown_batch(batch))
+
+    def tell_receipt(self, issued: Issued) -> None:
+        """A group is durable and has its receipt; its replies follow."""
+        self._tell(RECEIPTS, hexed(issued.wire))
+
+    def _tell(self, channel: str, said: Any) -> None:
+        listeners = self._of_the_venue[channel]
+        message = push(channel, said) if listeners else b""
+        for consumer in listeners:
             consumer.send(message)
 
     def _find(self, channel: str) -> tuple[str, Stream] | None:
