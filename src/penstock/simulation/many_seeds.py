@@ -28,12 +28,12 @@ def run_all(
 
 
 def _pool(jobs: int) -> Pool:
-    """Processes that leave interrupts to the parent from their first instruction on: they inherit that it is blocked.
+    """Processes that leave interrupts to the parent from their first instruction on: they inherit that it is ignored.
 
     Spawned: a forked child would inherit the progress bar's thread.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return get_context("spawn").Pool(jobs)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)
