@@ -63,7 +63,10 @@ def _judge(start: uint256, batch: batches.Batch, maker_batch: batches.Batch) -> 
     opened.is_last = step.index + 1 == convert(batch.entries, uint256)
     opened.settlement_root = batch.settlement_root
     opened.finding = findings.ENTRY_MALFORMED
-    if step.entry_bytes == entries.TRADE_BYTES:
+    if step.cuts:
+        # The fill before it was the last and does not say so.
+        opened.finding = findings.FILLS_DISAGREE
+    elif step.entry_bytes == entries.TRADE_BYTES:
         opened.sides.entry = entries._read(step.entry_at)
         opened.sides.first = entries._is_first_fill(step, opened.sides.entry)
         opened.finding = entries._find(step, batch, opened.sides.entry)

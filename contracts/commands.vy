@@ -104,7 +104,8 @@ def _open(
 ) -> (uint256, Command):
     """
     @notice form u8 (0 nothing is sequenced there, 1 signatures, 2 their hash) · time u64 · signatures (u16 length) or
-            their hash · record (u16 length) · a bundle's member (u16 length) and its path · opening.
+            their hash · record (u16 length) · hash of its members' hashes · a bundle's member (u16 length) and its
+            path · opening.
     """
     command: Command = empty(Command)
     leaf: bytes32 = empty(bytes32)
@@ -124,7 +125,11 @@ def _open(
         command.record_bytes = reading._word(at) >> 240
         command.record_at = at + 2
         command.record_hash = reading._piece_hash(at + 2, command.record_bytes)
-        at, command = self._place(at + 2 + command.record_bytes, command, member, order)
+        at += 2 + command.record_bytes
+        members_hash: bytes32 = convert(reading._word(at), bytes32)
+        at, command = self._place(at + 32, command, member, order)
+        # Nothing is sequenced after the last command, whose time the batch bears.
+        command.well_placed = command.well_placed and command.time <= convert(batch.time, uint256)
         leaf = keccak256(
             concat(
                 0x0b,
@@ -132,6 +137,7 @@ def _open(
                 convert(convert(command.time, uint64), bytes8),
                 command.record_hash,
                 signatures_hash,
+                members_hash,
             )
         )
     root: bytes32 = empty(bytes32)

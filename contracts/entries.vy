@@ -31,6 +31,7 @@ FIRST_ORDER_SLOT: constant(uint256) = 16
 SLOTS: constant(uint256) = 4096
 NO_SLOT: constant(uint256) = 65_535
 BY_OWNER_KEY: constant(uint256) = 255
+BUY: constant(uint256) = 0
 
 struct Step:
     index: uint256
@@ -41,6 +42,8 @@ struct Step:
     previous_bytes: uint256
     pre_root: bytes32
     post_root: bytes32
+    # Something else than a trade, where the fill before it is not marked as the last of its command.
+    cuts: bool
 
 struct Entry:
     sequence: uint256
@@ -88,8 +91,7 @@ def _open_step(start: uint256, batch: batches.Batch) -> (uint256, Step):
     step.entry_at = start + 5
     step.entry_bytes = reading._byte(start + 4)
     at, step.post_root, step_hash = self._take(step.entry_at, step.entry_bytes)
-    trades: bool = step.entry_bytes > 0 and reading._byte(step.entry_at) == TRADE
-    assert trades, "referee: the step is not a trade"
+    step.cuts = step.entry_bytes == 0 or reading._byte(step.entry_at) != TRADE
     root: bytes32 = empty(bytes32)
     if step.index == 0:
         step.pre_root = batch.previous_root
@@ -102,6 +104,10 @@ def _open_step(start: uint256, batch: batches.Batch) -> (uint256, Step):
         pair: bytes32[2] = [before, step_hash]
         at, root, step_hash = openings._climb_two(at, LIST_DEPTH, step.index - 1, step.index, pair, pair)
     assert root == batch.ledger_root, "referee: the step is not in the batch"
+    if step.cuts:
+        unfinished: bool = step.previous_bytes == TRADE_BYTES and reading._byte(step.previous_at) == TRADE
+        unfinished = unfinished and (reading._byte(step.previous_at + 121) >> 2) & 1 == 0
+        assert unfinished, "referee: the step is not a trade, nor does it cut one off"
     return at, step
 
 
@@ -225,6 +231,13 @@ def _agrees(step: Step, batch: batches.Batch, entry: Entry) -> bool:
     last: bool = (reading._byte(step.previous_at + 121) >> 2) & 1 == 1
     if self._is_first_fill(step, entry):
         return last
+    # A walk through the book meets an order once, and never a better price after a worse.
+    before: uint256 = reading._word(step.previous_at)
+    if (before >> 8) & LOW_40 == (entry.maker << 16) | entry.maker_slot:
+        return False
+    price: uint256 = (before >> 96) & LOW_40
+    if price > entry.price if entry.side == BUY else price < entry.price:
+        return False
     return not last and self._says_of_taker(step.previous_at) == self._says_of_taker(step.entry_at)
 
 

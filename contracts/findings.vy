@@ -34,3 +34,4 @@ POSITIONS_TOO_MANY: constant(uint8) = 24
 MAKER_MARGIN_BROKEN: constant(uint8) = 25
 TAKER_MARGIN_BROKEN: constant(uint8) = 26
 POST_ROOT_WRONG: constant(uint8) = 27
+COMMAND_MALFORMED: constant(uint8) = 28

@@ -105,7 +105,7 @@ def record_stream(  # long: one loop from messages to batches
         after = roots[-1] if roots else root
         batch = Batch(
             part + 1, root, after, ZERO, ZERO, ZERO, ZERO, sequenced[0].sequence, sequenced[-1].sequence,
-            len(entries), 0, 0, ZERO, 0,
+            len(entries), sequenced[-1].time, 0, ZERO, 0,
         )  # fmt: skip
         record.batches.append(contents_of(batch, sequenced, entries, roots))
         root = after
@@ -129,8 +129,12 @@ class Court:
         self.hashes: dict[int, bytes] = {}
 
     def commit(self, contents: BatchContents) -> None:
-        """Commit the batch, at the present time and without deposits."""
-        contents.batch = replace(contents.batch, time=self.chain.block().time * 1_000_000)
+        """Commit the batch, without deposits, at its own time or at the present one if that is later."""
+        present = self.chain.block().time
+        if contents.batch.time > present * 1_000_000:
+            self.chain.set_next_time(contents.batch.time // 1_000_000 + 1)
+            self.chain.mine()
+        contents.batch = replace(contents.batch, time=max(contents.batch.time, present * 1_000_000))
         batches.commit(self.settlement, contents.batch, self.operator)
         self.hashes[contents.batch.number] = contents.batch.hash()
 

@@ -110,7 +110,7 @@ def test_a_group_has_messages_and_an_index_is_inside():
 def test_a_leaf_is_built_on_the_leaf_that_the_batch_commits_to():
     cancel = CancelOrder(1, 16, 5, 9)
     envelope = seal(SEPARATOR, cancel, [OPERATOR])
-    in_batch = sequenced_hash(3, 77, hash_record(cancel), keccak(signatures_of(envelope)))
+    in_batch = sequenced_hash(3, 77, hash_record(cancel), keccak(signatures_of(envelope)), [])
     assert receipt_leaf(3, 77, envelope) == receipt_leaf(3, 77, envelope, hash_record(cancel))
     assert receipt_leaf(3, 77, envelope) == keccak(b"\x10" + in_batch)
     assert len({receipt_leaf(*at, envelope) for at in ((3, 77), (3, 78), (4, 77))}) == 3

@@ -68,10 +68,10 @@ def test_production_needs_a_token_and_its_windows(chain: Chain):
 
 def test_deployed_contracts_are_found_again_only_together(chain: Chain):
     one, other = deployed(chain), deployed(chain)
-    names = ("token", "vault", "settlement", "referee")
+    names = ("token", "vault", "settlement", "referee", "command_referee")
     together = {name: getattr(one, name).address for name in names}
     assert attach(chain, Library(), **together).operator == one.operator
-    for name in ("vault", "settlement", "referee"):
+    for name in ("vault", "settlement", "referee", "command_referee"):
         with pytest.raises(ChainError, match="do not belong together"):
             attach(chain, Library(), **(together | {name: getattr(other, name).address}))
 

@@ -76,7 +76,8 @@ pub fn decide_funding(
 ) -> Result<(), Reason> {
     let market = state.market(state.market_index(command.market).ok_or(Reason::MarketUnknown)?);
     let leaf = &market.leaf;
-    if leaf.rate_time == 0 || moment.time < leaf.funded_at.saturating_add(market.terms.funding_interval) {
+    let due = u128::from(leaf.funded_at) + u128::from(market.terms.funding_interval);
+    if leaf.rate_time == 0 || u128::from(moment.time) < due {
         return Err(Reason::FundingNotDue);
     }
     let funding_index = leaf.funding_index + funding_change(leaf.index_price, leaf.rate_time);

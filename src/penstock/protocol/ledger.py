@@ -1,5 +1,6 @@
 """Packed forms of leaves and ledger entries, as `schema/packed.txt` lists them."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -136,10 +137,17 @@ def step_hash(entry_hash: bytes, settlement_root: bytes) -> bytes:
     return keccak(Domains.STEP + entry_hash + settlement_root)
 
 
-def sequenced_hash(sequence: int, time: int, record_hash: bytes, signatures_hash: bytes) -> bytes:
-    """A leaf of a batch's sequence list: what was sequenced, when, and keccak of its signatures (85 bytes each)."""
+def sequenced_hash(
+    sequence: int, time: int, record_hash: bytes, signatures_hash: bytes, member_hashes: Sequence[bytes]
+) -> bytes:
+    """A leaf of a batch's sequence list: what was sequenced, when, its signatures (85 bytes each) and members."""
     stamped = sequence.to_bytes(8, "big") + time.to_bytes(8, "big")
-    return keccak(Domains.SEQUENCED + stamped + record_hash + signatures_hash)
+    return keccak(Domains.SEQUENCED + stamped + record_hash + signatures_hash + members_hash(member_hashes))
+
+
+def members_hash(member_hashes: Sequence[bytes]) -> bytes:
+    """keccak of the struct hashes of a bundle's members one after the other; 32 zero bytes for none."""
+    return keccak(b"".join(member_hashes)) if member_hashes else bytes(32)
 
 
 def next_deposit_head(head: bytes, deposit: int, subaccount: int, owner: bytes, amount: int) -> bytes:

@@ -11,10 +11,10 @@ from typing import Final
 import sha3
 from msgspec import Struct
 
-from penstock.protocol.ledger import Domains, sequenced_hash
+from penstock.protocol.ledger import Domains
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Reason, Refusal
-from penstock.protocol.signing import SIGNATURE, Signer, check_signature, digest_of, signatures_of, split_envelope
+from penstock.protocol.signing import SIGNATURE, Signer, check_signature, digest_of, sequenced_leaf
 from penstock.protocol.words import WORD, Bytes32, Codec, Uint32, Uint64, keccak
 
 COMMIT_WITHIN: Final = 3_600 * MICRO
@@ -101,9 +101,7 @@ def check_receipt(separator: bytes, operator: bytes, signed: SignedReceipt) -> N
 
 def receipt_leaf(sequence: int, time: int, envelope: bytes, record_hash: bytes | None = None) -> bytes:
     """A message's leaf, from an envelope that was verified; `record_hash` where it is known already."""
-    if record_hash is None:
-        record_hash = keccak(split_envelope(envelope)[0])
-    return keccak(_LEAF + sequenced_hash(sequence, time, record_hash, keccak(signatures_of(envelope))))
+    return keccak(_LEAF + sequenced_leaf(sequence, time, envelope, record_hash))
 
 
 def receipt_levels(leaves: Sequence[bytes]) -> tuple[bytes, ...]:

@@ -18,6 +18,7 @@ from penstock.protocol.commands import (
     decode_record,
     encode_record,
 )
+from penstock.protocol.ledger import sequenced_hash
 from penstock.protocol.quantities import MAX_BUNDLE, MAX_ENVELOPE, MAX_ORACLES
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.words import keccak
@@ -156,6 +157,14 @@ def split_envelope(envelope: bytes) -> tuple[bytes, list[bytes]]:
         member, at = _take(envelope, at)
         members.append(member)
     return record, members
+
+
+def sequenced_leaf(sequence: int, time: int, envelope: bytes, record_hash: bytes | None = None) -> bytes:
+    """The leaf of a verified envelope in a batch's sequence list; `record_hash` where it is known already."""
+    record, members = split_envelope(envelope)
+    return sequenced_hash(
+        sequence, time, record_hash or keccak(record), keccak(signatures_of(envelope)), [keccak(m) for m in members]
+    )
 
 
 def verify(separator: bytes, envelope: bytes, *, from_node: bool = False) -> Verified:

@@ -36,6 +36,7 @@ class Finding(IntEnum):
     MAKER_MARGIN_BROKEN = 25
     TAKER_MARGIN_BROKEN = 26
     POST_ROOT_WRONG = 27
+    COMMAND_MALFORMED = 28
 
 
 class Verdict(Struct, frozen=True):

@@ -15,6 +15,7 @@ class Deployment(msgspec.Struct, frozen=True):
     vault: Contract
     settlement: Contract
     referee: Contract
+    command_referee: Contract
     operator: bytes
     block: int
 
@@ -63,7 +64,8 @@ def deploy(
     if minimum_bond:
         settlement.send("post_bond", sender=operator, value=minimum_bond)
     referee = deploy_referee(chain, library, settlement.address, vault.address, operator)
-    return Deployment(collateral, vault, settlement, referee, operator, block)
+    of_commands = deploy_contract(chain, library.artifact("CommandReferee"), settlement.address, sender=operator)
+    return Deployment(collateral, vault, settlement, referee, of_commands, operator, block)
 
 
 def deploy_referee(chain: Chain, library: Library, settlement: bytes, vault: bytes, sender: bytes) -> Contract:
@@ -76,7 +78,15 @@ def deploy_referee(chain: Chain, library: Library, settlement: bytes, vault: byt
 
 
 def attach(
-    chain: Chain, library: Library, *, token: bytes, vault: bytes, settlement: bytes, referee: bytes, block: int = 0
+    chain: Chain,
+    library: Library,
+    *,
+    token: bytes,
+    vault: bytes,
+    settlement: bytes,
+    referee: bytes,
+    command_referee: bytes,
+    block: int = 0,
 ) -> Deployment:
     """Contracts already on the chain. Raises ChainError when they do not belong together."""
     deployed = Deployment(
@@ -84,16 +94,14 @@ def attach(
         Contract(chain, vault, library.artifact("Vault")),
         Contract(chain, settlement, library.artifact("Settlement")),
         Contract(chain, referee, library.artifact("Referee")),
+        Contract(chain, command_referee, library.artifact("CommandReferee")),
         b"",
         block,
     )
     first = Contract(chain, deployed.referee.call("ENTRY_REFEREE"), library.artifact("EntryReferee"))
-    judges = first.call("SETTLEMENT"), first.call("VAULT")
-    if (
-        deployed.settlement.call("vault") != vault
-        or deployed.vault.call("TOKEN") != token
-        or judges != (settlement, vault)
-    ):
+    judged = {first.call("SETTLEMENT"), deployed.command_referee.call("SETTLEMENT")}
+    vaults = {deployed.settlement.call("vault"), first.call("VAULT")}
+    if deployed.vault.call("TOKEN") != token or judged != {settlement} or vaults != {vault}:
         raise ChainError("these contracts do not belong together")
     return msgspec.structs.replace(deployed, operator=deployed.settlement.call("operator"))
 

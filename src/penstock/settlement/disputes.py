@@ -7,11 +7,12 @@ from msgspec import Struct
 
 from penstock.protocol.batch import Batch
 from penstock.protocol.commands import CODECS, Bundle
-from penstock.protocol.ledger import LIST_DEPTH, Domains, sequenced_hash, step_hash
+from penstock.protocol.ledger import LIST_DEPTH, Domains, members_hash, sequenced_hash, step_hash
 from penstock.protocol.signing import signatures_of, split_envelope
 from penstock.protocol.words import keccak
 from penstock.spec.merkle import Tree
 from penstock.spec.multiproof import open_leaves
+from penstock.spec.referee.command_alone import NO_PLACE, CommandQuestion
 from penstock.spec.referee.entry import TradeEntry, read_entry
 from penstock.spec.referee.witness import LONGEST_COMMAND
 
@@ -57,12 +58,16 @@ class BatchContents:
             self._steps.set(index, step_hash(keccak(Domains.LEDGER_ENTRY + entry), root))
         for index, command in enumerate(commands):
             if command is not None:
-                hashes = keccak(command.record), keccak(command.signatures)
+                hashes = keccak(command.record), keccak(command.signatures), [keccak(m) for m in command.members]
                 self._sequence.set(index, sequenced_hash(command.sequence, command.time, *hashes))
 
     def roots(self) -> tuple[bytes, bytes]:
         """ledger_root and sequence_root of these contents."""
         return self._steps.root(), self._sequence.root()
+
+    def prove_command(self, index: int) -> list[bytes]:
+        """The siblings of a command's leaf in the sequence list, three a level."""
+        return self._sequence.proof(index)
 
     def open_step(self, index: int) -> bytes:
         """The step and the one before it, as the witness begins."""
@@ -83,10 +88,27 @@ class BatchContents:
             parts = [b"\2", time, keccak(signatures), _piece(record, 2)]
         else:
             parts = [b"\1", time, _piece(signatures, 2), _piece(record, 2)]
+        parts.append(members_hash([keccak(m) for m in members]))
         if order and record[:32] == _BUNDLE_TYPE and member < len(members):
             parts += [_piece(members[member], 2), _bundle_path([keccak(m) for m in members], member)]
         parts.append(open_leaves(self._sequence, [index]))
         return b"".join(parts)
+
+
+def command_question(contents: BatchContents, sequence: int, place: int | None = None) -> CommandQuestion:
+    """What `CommandReferee` is asked of the command at `sequence`, and of its bundle's member at `place`, if any.
+
+    Raises ValueError where nothing is sequenced.
+    """
+    index = sequence - contents.batch.first_sequence
+    command = contents.commands[index]
+    if command is None:
+        raise ValueError(f"nothing is sequenced at {sequence}")
+    members = command.members
+    return CommandQuestion(
+        sequence, command.time, command.record, command.signatures, [keccak(m) for m in members],
+        NO_PLACE if place is None else place, b"" if place is None else members[place], contents.prove_command(index),
+    )  # fmt: skip
 
 
 def trade_witness(contents: BatchContents, maker_contents: BatchContents, index: int, leaves: bytes) -> bytes:

@@ -80,6 +80,7 @@ class _Watcher:
         self._committed = Committed(separator, lambda number: self._contents[number].batch.hash())
         self._opened: list[_Opened] = []
         self._every = 1
+        self._time = 0
         self._trades = self._commands = self._entries = 0
         self._differences: list[str] = []
 
@@ -93,6 +94,7 @@ class _Watcher:
         )  # fmt: skip
         if contents.roots() != (batch.ledger_root, batch.sequence_root):
             raise PublicationWrong(f"batch {batch.number}: what is published is not what the two lists commit to")
+        self._check_times(batch, commands)
         applied = [entry for entries in self._execute(batch, commands) for entry in entries]
         roots = self._advance(batch.number, applied, published)
         for step, (mine, root, theirs) in enumerate(zip(applied, roots, published, strict=False)):
@@ -108,6 +110,15 @@ class _Watcher:
         self._contents[batch.number] = contents
         self._commands += len(commands)
         self._entries += len(applied)
+
+    def _check_times(self, batch: Batch, commands: list[PublishedCommand]) -> None:
+        """Venue time never decreases, and a batch bears the time of its last command."""
+        times = [self._time, *(command.time for command in commands)]
+        if times != sorted(times):
+            self._differ(batch, "its times go back")
+        if batch.time != times[-1]:
+            self._differ(batch, f"it bears time {batch.time}, its last command {times[-1]}")
+        self._time = times[-1]
 
     def judge(self, deployment: Deployment, most: int) -> Watched:
         """Bring the picked trades before the referee."""

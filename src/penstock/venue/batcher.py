@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock.protocol.batch import Batch
-from penstock.protocol.ledger import LIST_DEPTH, entry_hash, sequenced_hash, step_hash
-from penstock.protocol.signing import signatures_of
+from penstock.protocol.ledger import LIST_DEPTH, entry_hash, step_hash
+from penstock.protocol.signing import sequenced_leaf
 from penstock.protocol.words import keccak
 from penstock.settlement.batches import batch_count, commit, is_final, last_sequence, root_at
 from penstock.settlement.chain import ChainError, Receipt
@@ -229,9 +229,7 @@ class Batcher:
             self._count_deposit(entry)
             leaves.append(step_hash(entry_hash(entry.packed), root))
         published = _published(steps, iter(roots))
-        sequenced = [
-            sequenced_hash(s.sequence, s.time, s.record_hash, keccak(signatures_of(s.envelope))) for s in steps
-        ]
+        sequenced = [sequenced_leaf(s.sequence, s.time, s.envelope, s.record_hash) for s in steps]
         self._last_number += 1
         batch = Batch(
             self._last_number, previous, self._root, mark.engine_root, list_root(leaves, LIST_DEPTH),

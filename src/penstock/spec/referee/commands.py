@@ -3,10 +3,11 @@
 from typing import Any, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.protocol.batch import Batch
 from penstock.protocol.commands import BUY, CODECS, GOOD_TIL_CANCELLED, INDEPENDENT, Bundle, Liquidate, PlaceOrder
-from penstock.protocol.ledger import LIST_DEPTH, Domains, sequenced_hash
+from penstock.protocol.ledger import LIST_DEPTH, Domains
 from penstock.protocol.quantities import MAX_BUNDLE, NO_DEADLINE
 from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import SIGNATURE, check_signature, digest_of
@@ -36,7 +37,8 @@ class Command(Struct, frozen=True):
 
 
 def open_command(witness: Witness, batch: Batch, sequence: int, member: int, *, order: bool) -> Command | None:
-    """form u8 · (time u64 · signatures or their hash · record · bundle member and path) · opening. None: form 0.
+    """form u8 · (time u64 · signatures or their hash · record · hash of its members' hashes · a bundle's member and
+    path) · opening. None: form 0.
 
     Form 0 says that nothing is sequenced there, 1 that the signatures are given, 2 that only their hash is.
     """
@@ -45,6 +47,9 @@ def open_command(witness: Witness, batch: Batch, sequence: int, member: int, *, 
     command, leaf = _take_command(witness, form, sequence, member, order=order) if form else (None, bytes(32))
     root, _ = witness.climb(LIST_DEPTH, {sequence - batch.first_sequence: (leaf, leaf)})
     witness.require(root == batch.sequence_root, "the command is not the one sequenced there")
+    if command is not None and command.time > batch.time:
+        # Nothing is sequenced after the last command, whose time the batch bears.
+        return replace(command, well_placed=False)
     return command
 
 
@@ -109,6 +114,7 @@ def _take_command(witness: Witness, form: int, sequence: int, member: int, *, or
     signatures = witness.command_piece() if form == _SIGNATURES else None
     signatures_hash = witness.take(32) if signatures is None else keccak(signatures)
     record = witness.command_piece()
+    members = witness.take(32)
     found, bundle, placed = record, None, member == 0
     if order and record[:32] == _BUNDLE.typehash and len(record) == _BUNDLE.length:
         bundle = _decoded(_BUNDLE, record)
@@ -116,7 +122,8 @@ def _take_command(witness: Witness, form: int, sequence: int, member: int, *, or
         if placed:
             found = witness.command_piece()
             _prove_member(witness, record[32:64], keccak(found), member)
-    leaf = sequenced_hash(sequence, time, keccak(record), signatures_hash)
+    stamped = sequence.to_bytes(8, "big") + time.to_bytes(8, "big")
+    leaf = keccak(Domains.SEQUENCED + stamped + keccak(record) + signatures_hash + members)
     return Command(time, record, signatures, found, bundle, placed), leaf
 
 

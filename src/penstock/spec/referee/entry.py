@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from penstock.protocol.batch import Batch
+from penstock.protocol.commands import BUY
 from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT
 from penstock.protocol.ledger import ENTRY_FORMS, LIST_DEPTH, TRADE, Domains, step_hash
 from penstock.protocol.quantities import FIRST_ORDER_SLOT, MAX_BUNDLE, MAX_MARKETS, MAX_SESSIONS, SLOTS
@@ -79,7 +80,6 @@ def open_step(witness: Witness, batch: Batch) -> Step:
     index = witness.number(4)
     witness.require(index < batch.entries, "the batch has no such step")
     entry, post_root = witness.piece(1), witness.take(32)
-    witness.require(entry[:1] == bytes([TRADE]), "the step is not a trade")
     leaves = {index: _leaf(entry, post_root)}
     previous, pre_root = b"", batch.previous_root
     if index:
@@ -87,6 +87,9 @@ def open_step(witness: Witness, batch: Batch) -> Step:
         leaves[index - 1] = _leaf(previous, pre_root)
     root, _ = witness.climb(LIST_DEPTH, leaves)
     witness.require(root == batch.ledger_root, "the step is not in the batch")
+    before = read_entry(previous)
+    unfinished = before is not None and not before.last
+    witness.require(entry[:1] == bytes([TRADE]) or unfinished, "the step is not a trade, nor does it cut one off")
     return Step(index, index == batch.entries - 1, entry, post_root, previous, pre_root)
 
 
@@ -139,7 +142,10 @@ def _agrees(step: Step, entry: TradeEntry) -> bool:
         return True
     if is_first_fill(step, entry):
         return previous.last
-    return not previous.last and _of_taker(previous) == _of_taker(entry)
+    # A walk through the book meets an order once, and never a better price after a worse.
+    walks = previous.price <= entry.price if entry.side == BUY else previous.price >= entry.price
+    walks = walks and (previous.maker, previous.maker_slot) != (entry.maker, entry.maker_slot)
+    return not previous.last and walks and _of_taker(previous) == _of_taker(entry)
 
 
 def _of_taker(entry: TradeEntry) -> tuple[int | bytes, ...]:

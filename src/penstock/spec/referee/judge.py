@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from penstock.protocol.batch import Batch
 from penstock.protocol.commands import PlaceOrder
+from penstock.protocol.ledger import TRADE
 from penstock.protocol.verdicts import Finding, Verdict
 from penstock.spec.referee.commands import (
     Command,
@@ -41,6 +42,9 @@ def judge(committed: Committed, batch: Batch, maker_batch: Batch, packed: bytes)
     witness = Witness(packed)
     witness.require(committed.batch_hash_at(batch.number) == batch.hash(), "no such batch is committed")
     step = open_step(witness, batch)
+    if step.entry[:1] != bytes([TRADE]):
+        # Something else where the next fill belongs: the fill before it was the last and does not say so.
+        return Verdict(Finding.FILLS_DISAGREE)
     entry = read_entry(step.entry)
     if entry is None:
         return Verdict(Finding.ENTRY_MALFORMED)
