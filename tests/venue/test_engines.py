@@ -4,12 +4,14 @@ import random
 
 import pytest
 
-from penstock.protocol.commands import BUY, SELL
+from penstock.protocol.commands import BUY, SELL, AccrueFunding, PublishPrice
+from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Reason
+from penstock.protocol.signing import seal
 from penstock.venue.clock import DevClock
 from penstock.venue.engine_port import SpecEngine, open_engine
 from penstock.venue.recovery import replay_journal
-from venue.harness import GENESIS, START, Pen, running, submit
+from venue.harness import GENESIS, ORACLES, SEPARATOR, START, Pen, running, submit
 
 pytestmark = pytest.mark.needs_native
 NAMES = ("spec", "native")
@@ -90,3 +92,19 @@ def test_an_engine_is_chosen_by_name():
     with pytest.raises(ValueError, match="auto, native, spec"):
         open_engine(GENESIS, "fast")
     assert isinstance(open_engine(GENESIS, "spec"), SpecEngine)
+
+
+def test_funding_at_the_end_of_time_is_not_due_in_either_engine():
+    end, oracle = (1 << 64) - 1, ORACLES
+    told = {}
+    for name in NAMES:
+        engine, events = open_engine(GENESIS, name), []
+        stamps = (START, START + MICRO, end - 5, end - 3)
+        records = [(PublishPrice(0, at, 600_000, 601_000), at, oracle) for at in stamps]
+        records.insert(3, (AccrueFunding(0), end - 4, []))
+        records.append((AccrueFunding(0), end, []))
+        for sequence, (record, at, signers) in enumerate(records, 1):
+            [message] = engine.verify([seal(SEPARATOR, record, signers)], [True])
+            events += next(iter(engine.apply([(sequence, at, message)]))).events
+        told[name] = events, engine.engine_root()
+    assert told["spec"] == told["native"]
