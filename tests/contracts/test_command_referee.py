@@ -119,7 +119,8 @@ def test_a_question_that_does_not_open_the_batch_convicts_nobody(chain: Chain):
     court = CommandCourt(chain, with_command(MALFORMED["a bundle of others"]))
     asked = command_question(court.contents, 2)
     changes = [
-        {"time": asked.time + 1}, {"sequence": 1}, {"sequence": 0}, {"sequence": 2 + 4**10}, {"record": asked.record[:-1]},
+        {"time": asked.time + 1}, {"sequence": 1}, {"sequence": 0}, {"sequence": 2 + 4**10},
+        {"record": asked.record[:-1]},
         {"signatures": FORGED * 2}, {"member_hashes": []}, {"member_hashes": [ZERO]}, {"siblings": asked.siblings[:-3]},
         {"siblings": [keccak(b"another"), *asked.siblings[1:]]},
     ]  # fmt: skip
