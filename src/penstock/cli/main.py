@@ -10,6 +10,7 @@ from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
 from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
+from penstock.cli.receipts import receipts
 from penstock.cli.replays import replays
 from penstock.cli.simulations import run_simulation
 from penstock.cli.snapshots import snapshots
@@ -31,6 +32,7 @@ app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")
 app.add_typer(journals, name="journal")
 app.add_typer(orders, name="order")
+app.add_typer(receipts, name="receipts")
 app.add_typer(replays, name="replay")
 app.add_typer(snapshots, name="snapshot")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,9 +13,16 @@ import aiohttp
 import msgspec
 from msgspec import Raw, Struct
 
+from penstock.participants.receipts import ReceiptBook
+from penstock.protocol.receipts import SignedReceipt
+
+log = logging.getLogger(__name__)
+
 SOCKET_PATH: Final = "/ws/api/v2"
 UNAVAILABLE: Final = "UNAVAILABLE"
 """Stands for a reason where the venue could not take an envelope now; it was not executed."""
+RECEIPTS: Final = "penstock.receipts"
+_RECEIPTS_AT_ONCE: Final = 1_000
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
 """Bytes of one incoming frame; a snapshot of a whole book is a few megabytes."""
 
@@ -46,7 +54,8 @@ class Answer(Struct, frozen=True):
     Sequenced: `sequence`, venue `time` (µs) and one outcome a record (a bundle's members in order). Refused
     before sequencing: `refused` names the reason (or is `UNAVAILABLE`: send the same envelope again later),
     `message` is its sentence, and there are no outcomes.
-    `ack_s` is the time from `send` to this answer.
+    `ack_s` is the time from `send` to this answer. `receipt` is the operator's, if the connection keeps a book of
+    receipts and it proved the acknowledgement there.
     """
 
     ack_s: float
@@ -55,6 +64,7 @@ class Answer(Struct, frozen=True):
     outcomes: tuple[Outcome, ...] = ()
     refused: str | None = None
     message: str | None = None
+    receipt: SignedReceipt | None = None
 
     @property
     def reasons(self) -> list[str]:
@@ -79,6 +89,7 @@ class _Incoming(Struct):
     refused: str | None = None
     unavailable: str | None = None
     message: str | None = None
+    receipt: Any = None
     id: int | None = None
     result: Raw = Raw(b"null")
     error: dict[str, Any] | None = None
@@ -93,16 +104,23 @@ class GatewayClient:
     """One connection. Everything is sent in the order of the calls that asked for it, text and binary alike.
 
     `venue_time` (µs) is the latest venue time that the gateway has named: never ahead of the true one, whatever
-    rate its clock runs at. `in_flight` counts envelopes sent and not yet answered.
+    rate its clock runs at. `in_flight` counts envelopes sent and not yet answered. `receipts` is the book in which
+    every acknowledgement is checked; several connections to one venue may share it.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        socket: aiohttp.ClientWebSocketResponse,
+        receipts: ReceiptBook | None = None,
+    ) -> None:
+        self.receipts = receipts
         self.venue_time = 0
         self.in_flight = 0
         self._http = http
         self._socket = socket
         self._numbers = itertools.count(1)
-        self._envelopes: dict[int, tuple[asyncio.Future[Answer], float]] = {}
+        self._envelopes: dict[int, tuple[asyncio.Future[Answer], float, bytes]] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[str, list[_Callback]] = {}
         self._outbox: asyncio.Queue[bytes | str] = asyncio.Queue()
@@ -111,16 +129,21 @@ class GatewayClient:
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
 
     @classmethod
-    async def connect(cls, url: str) -> Self:
-        """Open a connection to `http://HOST:PORT` and read the venue's time. Raises ConnectionLost."""
+    async def connect(cls, url: str, receipts: ReceiptBook | None = None) -> Self:
+        """Open a connection to `http://HOST:PORT` and read the venue's time. Raises ConnectionLost.
+
+        With `receipts` it follows the venue's receipts from where that book ends, then as they are issued.
+        """
         http = aiohttp.ClientSession()
         try:
             socket = await http.ws_connect(url.rstrip("/") + SOCKET_PATH, max_msg_size=_LARGEST_FRAME, compress=0)
         except (aiohttp.ClientError, OSError) as error:
             await http.close()
             raise ConnectionLost(f"no gateway at {url}: {error}") from error
-        client = cls(http, socket)
+        client = cls(http, socket, receipts)
         await client.read_time()
+        if receipts is not None:
+            await client._follow_receipts(receipts)
         return client
 
     async def __aenter__(self) -> Self:
@@ -163,7 +186,7 @@ class GatewayClient:
             raise ConnectionLost(str(self._lost))
         tag = next(self._numbers)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._envelopes[tag] = (future, time.perf_counter())
+        self._envelopes[tag] = (future, time.perf_counter(), envelope)
         self.in_flight += 1
         self._outbox.put_nowait(tag.to_bytes(8, "big") + envelope)
         return future
@@ -192,6 +215,46 @@ class GatewayClient:
         if channel not in accepted:
             self._listeners[channel].remove(callback)
             raise GatewayError(-32602, f"channel {channel} was not accepted", None)
+
+    async def _follow_receipts(self, book: ReceiptBook) -> None:
+        """Hear the receipts issued since the book's newest, that one included, then each as it is issued."""
+        held: list[Any] = []
+        caught_up = False
+
+        def hear(said: Any) -> None:
+            if caught_up:
+                book.follow(said)
+            else:
+                held.append(said)
+
+        try:
+            await self.listen(RECEIPTS, hear)
+        except GatewayError as error:
+            log.warning("receipts: %s", error)
+            book.silent()
+            return
+        if book.head is not None:
+            await self._catch_up(book, book.head.group)
+        for said in held:
+            book.follow(said)
+        caught_up = True
+
+    async def _catch_up(self, book: ReceiptBook, group: int) -> None:
+        asked = group
+        while True:
+            try:
+                found = await self.call("penstock/get_receipts", {"from_group": asked, "count": _RECEIPTS_AT_ONCE})
+            except GatewayError as error:
+                book.lost(asked, f"the venue does not show them: {error}")
+                return
+            if asked == group and not found:
+                book.lost(group, "the venue once signed them and does not show them any more")
+            last = None
+            for said in found:
+                last = book.follow(said)
+            asked += len(found)
+            if len(found) < _RECEIPTS_AT_ONCE or last is None or last.receipt.group != asked - 1:
+                return
 
     async def stop_listening(self, channel: str) -> None:
         """Unsubscribe all listeners of a channel."""
@@ -256,17 +319,24 @@ class GatewayClient:
                 callback(frame.params.content)
 
     def _take_answer(self, tag: int, frame: _Incoming) -> None:
-        waiting = self._envelopes.pop(tag, None)
+        waiting = self._envelopes.get(tag)
         if waiting is None:
             return
-        future, sent = waiting
+        future, sent, envelope = waiting
+        receipt = None
+        if self.receipts is not None and frame.sequence is not None:
+            # Before it counts as answered: should the book's callback raise, the loss of the connection answers it.
+            receipt = self.receipts.acknowledged(envelope, frame.sequence, frame.time or 0, frame.receipt)
+        del self._envelopes[tag]
         self.in_flight -= 1
         if frame.time is not None:
             self._note_time(frame.time)
         if not future.done():
             refused = frame.refused if frame.unavailable is None else UNAVAILABLE
             elapsed = time.perf_counter() - sent
-            future.set_result(Answer(elapsed, frame.sequence, frame.time, frame.outcomes, refused, frame.message))
+            future.set_result(
+                Answer(elapsed, frame.sequence, frame.time, frame.outcomes, refused, frame.message, receipt)
+            )
         self._answered.set()
 
     def _take_result(self, number: int, frame: _Incoming) -> None:
@@ -284,7 +354,7 @@ class GatewayClient:
         if self._lost is not None:
             return
         self._lost = ConnectionLost(why)
-        waiting: list[asyncio.Future[Any]] = [future for future, _ in self._envelopes.values()]
+        waiting: list[asyncio.Future[Any]] = [future for future, _, _ in self._envelopes.values()]
         waiting += self._calls.values()
         self._envelopes.clear()
         self._calls.clear()
