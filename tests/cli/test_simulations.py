@@ -91,11 +91,15 @@ def test_an_interrupt_ends_it_with_the_counts_so_far(number):
     running = subprocess.Popen(
         [*command, "--jobs", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    with pytest.raises(subprocess.TimeoutExpired):
-        running.wait(3)
-    # Ctrl-C reaches the whole group, SIGTERM the parent alone.
-    os.killpg(running.pid, number) if number == signal.SIGINT else running.send_signal(number)
-    said, remarks = running.communicate(timeout=20)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(3)
+        # Ctrl-C reaches the whole group, SIGTERM the parent alone.
+        os.killpg(running.pid, number) if number == signal.SIGINT else running.send_signal(number)
+        said, remarks = running.communicate(timeout=20)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130
     assert "0 commands of 4 seeds" in said
     assert "interrupted" in remarks
