@@ -14,8 +14,9 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from penstock.protocol.instruments import FUTURE, OPTION, PERPETUAL
 from penstock.protocol.quantities import MICRO, PPM, RATE_SCALE
-from penstock.protocol.terms import FUTURE, OPTION, PERPETUAL, Genesis, MarketTerms, Tier, default_markets
+from penstock.protocol.terms import Genesis, MarketTerms, Tier, default_markets
 from penstock.simulation.cast import CHAIN, ORACLES, VAULT
 
 WIDEST_PRICE: Final = (1 << 40) - 1

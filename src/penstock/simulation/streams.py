@@ -392,7 +392,7 @@ class Stream:
             (subaccount, slot)
             for subaccount, account in self.state.accounts.items()
             for slot, order in account.orders.items()
-            if is_dead(account, order, self.time)
+            if is_dead(self.state, account, order, self.time)
         ]
         if dead and self.dice.random() < 0.9:
             return _unsigned(RemoveDeadOrder(*self.dice.choice(dead)))

@@ -319,7 +319,7 @@ class MarketData:
     def _quote(self, view: MarketView) -> None:
         market = self.markets[view.market]
         market.index_price, market.mark_price = view.index_price, view.mark_price
-        market.funding_rate, market.reduce_only = view.funding_rate, view.reduce_only
+        market.funding_rate, market.reduce_only = view.funding_rate, bool(view.flags & 3)
         market.time = max(market.time, self.time)
         market.touch()
 

@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from penstock.protocol.commands import BUY, SELL
+from penstock.protocol.instruments import KIND_NAMES, PERPETUAL
 from penstock.protocol.quantities import RATE_SCALE
-from penstock.protocol.terms import KIND_NAMES, PERPETUAL, MarketTerms
+from penstock.protocol.terms import MarketTerms
 from penstock.venue.gateway.units import Units, dollars, milliseconds
 from penstock.venue.market_data import Changes, PublicMarket, Trade
 
