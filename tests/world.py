@@ -38,7 +38,8 @@ from penstock.protocol.events import (
     Traded,
 )
 from penstock.protocol.ledger import Entry
-from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
+from penstock.protocol.instruments import PERPETUAL
+from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE, RATE_SCALE, div_trunc
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import Member, Verified, bundle_root, hash_record
 from penstock.protocol.terms import Genesis, MarketTerms, default_markets
@@ -150,9 +151,18 @@ class World:
 
     def price(self, index: int, mark: int | None = None, market: int = 0, **changes: object) -> list[Event]:
         """Publish a price signed by two oracles."""
-        record = PublishPrice(market, self.time + 1, index, index if mark is None else mark)
+        mark = index if mark is None else mark
+        premium = self._premium(index, mark, market)
+        record = PublishPrice(market, self.time + 1, index, mark, premium)
         signers = changes.pop("signers", ORACLES[:2])
         return self.send(changed(record, changes), signers=signers)
+
+    def _premium(self, index: int, mark: int, market: int) -> int:
+        """The mark's distance from the index, as the oracles of these tests see it."""
+        known = self.state.markets.get(market)
+        if known is None or known.terms.kind != PERPETUAL or index == 0:
+            return 0
+        return max(-(1 << 31), min(div_trunc((mark - index) * RATE_SCALE, index), (1 << 31) - 1))
 
     def walk_price(self, price: int, market: int = 0) -> None:
         """Move the price in capped steps."""
