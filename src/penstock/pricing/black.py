@@ -46,10 +46,13 @@ def intrinsic(given: Terms) -> Floats:
 def time_value(forward: Floats, strike: Floats, deviation: Floats) -> Floats:
     """What the option is worth above its intrinsic value, the same for call and put; `deviation` is σ√T."""
     live = (forward > 0) & (strike > 0) & (deviation > 0)
-    value = np.zeros(np.broadcast_shapes(forward.shape, strike.shape, deviation.shape))
-    if not live.all():
-        forward, strike, deviation = forward[live], strike[live], deviation[live]
-    scaled = out_of_the_money(-np.abs(log_moneyness(forward, strike)), deviation)
-    scaled *= np.sqrt(forward) * np.sqrt(strike)
-    value[live] = np.minimum(scaled, np.minimum(forward, strike))
+    if live.all():
+        return _live_time_value(forward, strike, deviation)
+    value = np.zeros(live.shape)
+    value[live] = _live_time_value(forward[live], strike[live], deviation[live])
     return value
+
+
+def _live_time_value(forward: Floats, strike: Floats, deviation: Floats) -> Floats:
+    scaled = out_of_the_money(-np.abs(log_moneyness(forward, strike)), deviation)
+    return np.minimum(scaled * (np.sqrt(forward) * np.sqrt(strike)), np.minimum(forward, strike))

@@ -112,7 +112,7 @@ class _Fit:
         logs = np.array([True, True, True, False, True])
 
         def entry(y: Floats) -> Floats:
-            return np.where(logs, np.exp(np.where(logs, np.minimum(y, 50.0), 0.0)), y)
+            return np.where(logs, np.exp(np.where(logs, np.clip(y, -50.0, 50.0), 0.0)), y)
 
         def jacobian(y: Floats) -> Floats:
             at = entry(y)

@@ -2,10 +2,10 @@
 
 The time value, which is the out-of-the-money option whichever side was given, is turned into normalised form
 (`normalised`), and s = σ√T is found where it is reached. Below half of its maximum the equation is ln b(x, s) = ln β,
-above it ln(e^(x/2) − b) = ln(e^(x/2) − β). Logarithmic objectives and third-order Householder steps on them are Jäckel's
-("Let's be rational", Wilmott 2015); the first guess is ours. Below, b is close to e^(−s²/8) times Bachelier's formula,
-whose inverse is a function of β/|x| alone and lies in a table; above, the complement is close to e^(−x²/2s²) 2Φ(−s/2).
-Both are within a tenth, and two steps bring them to the last bits.
+above it ln(e^(x/2) − b) = ln(e^(x/2) − β). Logarithmic objectives and third-order Householder steps on them are
+Jäckel's ("Let's be rational", Wilmott 2015); the first guess is ours. Below, b is close to e^(−s²/8) times Bachelier's
+formula, whose inverse is a function of β/|x| alone and lies in a table; above, the complement is close to
+e^(−x²/2s²) 2Φ(−s/2). Both are within a tenth, and two steps bring them to the last bits.
 """
 
 from enum import IntEnum
@@ -68,7 +68,7 @@ class Implied(Struct, frozen=True, eq=False):
     """A `Status` each."""
 
 
-def implied(
+def volatility(
     price: ArrayLike,
     forward: ArrayLike,
     strike: ArrayLike,
@@ -117,10 +117,10 @@ def _implied(given: Terms) -> Implied:
     status[price > highest + rounding] = Status.ABOVE_MAXIMUM
     status[price < lowest - rounding] = Status.BELOW_INTRINSIC
     status[given.time == 0] = Status.NO_TIME
-    volatility = np.full(price.shape, np.nan)
+    vol = np.full(price.shape, np.nan)
     error = np.full(price.shape, np.inf)
     still = (status == Status.FOUND) & ((given.forward == 0) | (given.strike == 0))
-    status[still], volatility[still] = Status.VEGA_TOO_SMALL, 0.0
+    status[still], vol[still] = Status.VEGA_TOO_SMALL, 0.0
     live = status == Status.FOUND
     if live.any():
         forward, strike = given.forward[live], given.strike[live]
@@ -133,9 +133,9 @@ def _implied(given: Terms) -> Implied:
         )
         deviation, doubt = _with_doubt(target)
         root = np.sqrt(given.time[live])
-        volatility[live], error[live] = deviation / root, doubt / root
+        vol[live], error[live] = deviation / root, doubt / root
         status[live] = np.where(error[live] <= ACCURACY, Status.FOUND, Status.VEGA_TOO_SMALL)
-    return Implied(volatility, error, status)
+    return Implied(vol, error, status)
 
 
 def _with_doubt(target: _Target) -> tuple[Floats, Floats]:

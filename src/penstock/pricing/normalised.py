@@ -4,9 +4,10 @@ With x = ln(F/K) ≤ 0 and s = σ√T, the out-of-the-money option over √(F K)
 
     b(x, s) = e^(x/2) Φ(x/s + s/2) − e^(−x/2) Φ(x/s − s/2)
 
-(Jäckel, "Let's be rational", Wilmott 2015, section 2, also for the scaled error function and the series.) It rises from 0 to e^(x/2), and what is missing from there is its complement. As ∂b/∂s = exp(−(h² + t²)/2)/√(2π)
-with h = x/s, t = s/2 is log-concave in s, so are b and the complement (Prékopa): Newton on their logarithms cannot
-run away. Shapes are those of the arguments, which must be equal and at least one-dimensional.
+(Jäckel, "Let's be rational", Wilmott 2015, section 2, as are the scaled error function and the series in t.) It rises
+from 0 to e^(x/2), and what is missing from there is its complement. As ∂b/∂s = exp(−(h² + t²)/2)/√(2π) with h = x/s,
+t = s/2 is log-concave in s, so are b and the complement (Prékopa): Newton on their logarithms cannot run away. Shapes
+are those of the arguments, which must be equal and at least one-dimensional.
 """
 
 import math

@@ -95,7 +95,7 @@ def svi(
 
 
 def density_factor(k: Floats, w: Floats, first: Floats, second: Floats) -> Floats:
-    """g(k) = (1 − k w'/2w)² − w'²/4 (1/w + 1/4) + w''/2: Gatheral and Jacquier (2014), section 2.2. −inf where w is 0."""
+    """g(k) = (1 − k w'/2w)² − w'²/4 (1/w + 1/4) + w''/2: Gatheral and Jacquier (2014), section 2.2. −inf if w is 0."""
     with np.errstate(all="ignore"):
         tilt = 1.0 - 0.5 * k * first / w
         g = tilt * tilt - 0.25 * first * first * (1.0 / w + 0.25) + 0.5 * second
@@ -103,7 +103,7 @@ def density_factor(k: Floats, w: Floats, first: Floats, second: Floats) -> Float
 
 
 def calendar_gap(near: Slice, far: Slice) -> tuple[float, float]:
-    """The k where `far` is least above `near`, relative to it, and by how much: below 0, a calendar's price is negative.
+    """The k where `far` is least above `near`, relative to it, and by how much; below 0 is an arbitrage.
 
     Over the whole line. Where two slices are equal, k is a root of a quartic (Gatheral and Jacquier 2014, section 3,
     "crossedness"); between its real roots the sign does not change, so a point of each part shows it, and the limits of
