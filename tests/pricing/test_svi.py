@@ -140,7 +140,7 @@ def test_a_fit_to_vogts_smile_has_no_butterfly_and_stays_near():
     found = fit(K, volatilities(VOGT, K, 1.0), 1.0)
     assert found.is_free_of_butterflies
     miss = np.abs(volatilities(found, K, 1.0) - volatilities(VOGT, K, 1.0))
-    assert miss[np.abs(K) <= 0.35].max() < 0.002  # where options have a vega: 3 standard deviations
+    assert miss[np.abs(K) <= 0.35].max() < 0.003  # where options have a vega: 3 standard deviations
     assert miss.max() < 0.05
 
 

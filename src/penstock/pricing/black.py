@@ -55,4 +55,4 @@ def time_value(forward: Floats, strike: Floats, deviation: Floats) -> Floats:
 
 def _live_time_value(forward: Floats, strike: Floats, deviation: Floats) -> Floats:
     scaled = out_of_the_money(-np.abs(log_moneyness(forward, strike)), deviation)
-    return np.minimum(scaled * (np.sqrt(forward) * np.sqrt(strike)), np.minimum(forward, strike))
+    return np.asarray(np.minimum(scaled * (np.sqrt(forward) * np.sqrt(strike)), np.minimum(forward, strike)))
