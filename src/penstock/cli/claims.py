@@ -76,7 +76,7 @@ def pay_out(wallet: Wallet, domain: dict[str, Any], claim: Claim, wait: float) -
     while not wallet.view(settlement, "is_final(uint64)", "bool", claim.number):
         if time.monotonic() >= give_up:
             raise ClaimRefused(
-                f"batch {claim.number} is not final yet: keep what account prove --json prints, claim with --proof later"
+                f"batch {claim.number} is not final yet: keep what `account prove --json` prints and claim later"
             )
         time.sleep(0.5)
     receipt = wallet.send(vault, claim_payload(claim))
