@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from penstock.cli import output
+from penstock.cli import output, replays
 from penstock.cli.main import app
 from penstock.cli.orders import to_units
 from penstock.simulation.replay_run import sample_folder
@@ -93,3 +93,16 @@ def test_a_table_keeps_its_first_column_whole_on_a_narrow_terminal_and_all_of_it
 def test_a_reason_has_its_sentence_and_away_from_the_repository_its_name_as_words():
     assert output.sentence_of("ORDER_UNKNOWN") == "No live order in the slot."
     assert output.sentence_of("NEVER_HEARD_OF") == "Never heard of."
+
+
+@pytest.mark.parametrize(("words", "close"), [([], True), (["--keep"], False)])
+def test_a_replay_closes_and_withdraws_everybody_unless_it_is_told_to_keep(monkeypatch, words, close):
+    closed = []
+
+    async def pretend(*_, close):
+        closed.append(close)
+        return {}
+
+    monkeypatch.setattr(replays, "run_replay", pretend)
+    assert runner.invoke(app, ["replay", "run", *words]).exit_code == 0
+    assert closed == [close]
