@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,8 +14,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from penstock.settlement.contracts import repository
 from penstock.simulation.demo import problems
 
+REPOSITORY = repository()
 COMMAND = [sys.executable, "-m", "penstock", "demo", "--port", "0"]
 
 
@@ -38,6 +41,15 @@ def children_of(home: Path) -> list[str]:
     ]
 
 
+def flat(report: dict, before: str = "") -> list[str]:
+    """The names of a report's fields, dotted; what is counted by name is one field."""
+    names = []
+    for name, value in report.items():
+        nested = isinstance(value, dict) and name not in ("refused", "findings")
+        names += flat(value, f"{before}{name}.") if nested else [before + name]
+    return names
+
+
 ENGINES = ["spec", pytest.param("native", marks=pytest.mark.needs_native)]
 
 
@@ -46,6 +58,9 @@ def test_the_demo_mirrors_the_recording_and_everybody_leaves_with_their_money(tm
     report = demo(tmp_path / "report.json", "--seconds", "12", "--engine", engine)
     assert problems(report) == []
     assert report["engine"] == engine
+    page = (REPOSITORY / "docs/reference/report.md").read_text()
+    named = set(re.findall(r"`([a-z_.0-9]+)`", page))
+    assert [name for name in flat(report) if name not in named and f".{name.rpartition('.')[2]}" not in named] == []
     assert report["levels"] == ("all" if engine == "native" else 20)
     assert report["book_levels"]["left_out"] == 0
     assert report["book_levels"]["most"] >= (1_000 if engine == "native" else 20)
@@ -133,6 +148,32 @@ def test_a_signal_ends_the_demo_with_everybody_paid_and_says_so_at_once(tmp_path
     assert "stopping: everybody is closed" in said and "Ctrl-C again" in said
     assert problems(json.loads(report.read_text())) == []
     assert children_of(home) == []
+
+
+@pytest.mark.slow
+def test_the_guides_programs_run_against_a_demo_as_they_stand(tmp_path):
+    running, url = start("--levels", "5", "--home", str(tmp_path / "home"))
+    try:
+        until_it_trades(url)
+        for page, wanted in {"docs/start.md": 2, "docs/concepts/receipts.md": 1}.items():
+            programs = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / page).read_text(), re.DOTALL | re.MULTILINE)
+            assert len(programs) == wanted
+            for program in programs:
+                assert "http://127.0.0.1:8420" in program
+                here = program.replace("http://127.0.0.1:8420", url.rstrip("/"))
+                done = subprocess.run(
+                    [sys.executable, "-c", here], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+                )
+                assert done.returncode == 0, done.stderr
+                assert "Answer(" in done.stdout or "SignedReceipt(" in done.stdout
+                refusals = re.findall(r"reason='(\w+)'|refused='(\w+)'", done.stdout)
+                assert refusals == [], done.stdout
+        os.killpg(running.pid, signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+        assert "not every position was closed" not in said, "though the guest's own key has replaced the published one"
+    finally:
+        running.kill()
+        running.wait()
 
 
 def test_a_second_signal_ends_the_demo_without_a_report(tmp_path):
