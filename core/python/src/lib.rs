@@ -69,6 +69,23 @@ impl Engine {
         self.0.market_view(market).map(|view| PyBytes::new(py, &view))
     }
 
+    fn markets<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let views = py.detach(|| self.0.market_views());
+        PyBytes::new(py, &views)
+    }
+
+    fn what_if<'py>(
+        &self,
+        py: Python<'py>,
+        subaccount: u32,
+        market: u32,
+        change: i64,
+        price: u64,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let found = self.0.what_if(subaccount, market, change, price).map_err(|unfit| wrong(unfit.0))?;
+        Ok(found.map(|view| PyBytes::new(py, &view)))
+    }
+
     fn guard_nonces(&self, subaccount: u32, slots: Vec<u16>) -> Option<Vec<u64>> {
         self.0.guard_nonces(subaccount, &slots)
     }
@@ -128,7 +145,7 @@ impl SettlementTree {
     #[new]
     fn new(snapshot: &[u8], genesis: &[u8]) -> PyResult<SettlementTree> {
         let roots = Roots::from_state(snapshot).map_err(|malformed| wrong(format!("snapshot: {malformed:?}")))?;
-        roots.with_terms(genesis).map(SettlementTree).map_err(|malformed| wrong(format!("genesis: {malformed:?}")))
+        roots.with_templates(genesis).map(SettlementTree).map_err(|malformed| wrong(format!("genesis: {malformed:?}")))
     }
 
     fn advance<'py>(
