@@ -160,7 +160,7 @@ impl Venue {
                 &mut commands,
             );
             for subaccount in (1..=ACCOUNTS).filter(|&subaccount| pair_of(subaccount, markets) == market / 2) {
-                let side = if subaccount / (markets / 2) % 2 == 0 { BUY } else { SELL };
+                let side = if (subaccount / (markets / 2)).is_multiple_of(2) { BUY } else { SELL };
                 let order = self.order(subaccount, 16, market, side, price, 5);
                 self.command(order, vec![owner(subaccount)], &mut commands);
             }
