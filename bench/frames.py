@@ -15,7 +15,7 @@ from penstock.protocol.quantities import ANY_FILL, NO_DEADLINE
 from penstock.protocol.signing import SIGNATURE, pack_envelope
 from penstock.protocol.wire import PackedMessage
 
-_PLACE: Final = Layout(">32s 28xI 28xI 24xQ 24xQ 28xI 28xI 24xQ 24xQ 24xQ 28xI 28xI 28xI 28xI")
+_PLACE: Final = Layout(">32s 28xI 28xI 24xQ 24xQ 28xI 28xI 24xQ 24xQ 24xQ 28xI 28xI 28xI 28xI 28xI 28xI")
 _CANCEL: Final = Layout(">32s 28xI 28xI 24xQ 24xQ")
 _HEAD: Final = Layout(">QQIB20s32sH")
 _AROUND: Final = 1 + 20 + 32 + 2 + 1
@@ -31,10 +31,11 @@ def place(
     sequence: int, time: int, signer: bytes, subaccount: int, slot: int, market: int, side: int, price: int, size: int,
     immediate: bool = False,
 ) -> bytes:  # fmt: skip
-    """The command frame of a limit order whose nonce is its time."""
+    """The command frame of a limit order whose nonce is its time, and which no builder brought."""
     record = _PLACE.pack(
-        _PLACE_TYPE, subaccount, slot, time, NO_DEADLINE, market, side, price, size, ANY_FILL, immediate, 0, 0, _MAX_FEE
-    )
+        _PLACE_TYPE, subaccount, slot, time, NO_DEADLINE, market, side, price, size, ANY_FILL, immediate, 0, 0,
+        _MAX_FEE, 0, 0,
+    )  # fmt: skip
     return _frame(sequence, time, signer, record)
 
 
