@@ -17,7 +17,6 @@ from bench.plan import QUICK, WHOLE, Plan
 from bench.report import BenchFailed, Report, print_report, rows_json
 from bench.sealed import Sealed
 from bench.spec import SpecRun
-from bench.world import World
 from penstock.spec.settlement_tree import SettlementTree
 
 EXAMPLES: Final = {
@@ -43,7 +42,7 @@ def bench(
         REMARKS.print("bench: the native core is not built: only the spec is measured", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=REMARKS, transient=True, disable=not REMARKS.is_terminal) as progress:
-        task = progress.add_task("bench", total=5 if core is None else 9)
+        task = progress.add_task("bench", total=6 if core is None else 10)
 
         def say(stage: str) -> None:
             progress.update(task, description=f"{stage:<24}", advance=1)
@@ -74,9 +73,11 @@ def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, s
         say("save, load, replay")
         saved.measure_saved(core, stream, plan.runs, report)
     say("apply, spec")
-    spec = SpecRun(World(stream.parameters.accounts).genesis, stream.setup)
+    spec = SpecRun(stream.parameters.world().genesis, stream.setup)
     tree = SettlementTree(spec.state)
     applied.compare_with_spec(core, stream, spec, plan.spec_commands, report)
+    say("apply, 64 instruments")
+    _measure_wide(core, plan, report)
     say("post-roots")
     expected = roots.spec_roots(tree, spec.entries[: plan.spec_entries], report)
     if core is not None and aftermath is not None:
@@ -98,6 +99,15 @@ def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, s
         return
     kernels.measure_keccak(report)
     kernels.measure_book(quick, report)
+
+
+def _measure_wide(core: ModuleType | None, plan: Plan, report: Report) -> None:
+    """Applying over 64 instruments; nothing later needs its stream, which is large."""
+    stream = cache.stream_of(plan.wide)
+    if core is not None:
+        applied.measure_apply(core, stream, plan.runs, 0, report)
+    spec = SpecRun(stream.parameters.world().genesis, stream.setup)
+    applied.compare_with_spec(core, stream, spec, plan.spec_commands, report)
 
 
 def _measure_signed(core: ModuleType | None, sealed: Sealed, plan: Plan, rust: bool, report: Report) -> float:

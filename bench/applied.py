@@ -1,5 +1,6 @@
 """Stage `apply`: matching, margin, ledger entries and events on one core; no signatures, journal or roots."""
 
+from collections import Counter
 from itertools import islice
 from statistics import median
 from time import perf_counter, perf_counter_ns, thread_time
@@ -15,7 +16,7 @@ from bench.report import Report, require
 from bench.spec import SpecRun
 from bench.stream import KINDS, Stream
 from bench.survey import Survey, entries_of
-from bench.world import CASH, World
+from bench.world import CASH
 from penstock.protocol.reasons import Reason
 from penstock.protocol.views import decode_account_view, decode_market_view
 
@@ -34,7 +35,7 @@ class Aftermath(Struct):
 
 def measure_apply(core: ModuleType, stream: Stream, runs: int, entries: int, report: Report) -> Aftermath:
     """The rate, then one more run that looks at every byte of what was said."""
-    genesis = World(stream.parameters.accounts).genesis.encode()
+    genesis, stage = stream.parameters.world().genesis.encode(), stream.parameters.stage("apply")
     timed, commands = batches(stream.timed, BATCH), stream.parameters.commands
     seconds, worked = [], []
     with one_core():
@@ -45,10 +46,10 @@ def measure_apply(core: ModuleType, stream: Stream, runs: int, entries: int, rep
                 engine.apply(batch)
             seconds.append(perf_counter() - started)
             worked.append(thread_time() - working)
-    report.row("apply", commands / min(seconds), TARGET, "target", "commands/s")
-    report.check("apply: ns a command", f"{min(seconds) / commands * 1e9:.0f} best of {runs}, {_spread(seconds)}")
-    report.check("apply: by processor time", f"{commands / min(worked):,.0f} commands/s, were nobody else here")
-    report.check("apply: ns by kind, one at a time", _by_kind(core, genesis, stream))
+    report.row(stage, commands / min(seconds), TARGET, "target", "commands/s")
+    report.check(f"{stage}: ns a command", f"{min(seconds) / commands * 1e9:.0f} best of {runs}, {_spread(seconds)}")
+    report.check(f"{stage}: by processor time", f"{commands / min(worked):,.0f} commands/s, were nobody else here")
+    report.check(f"{stage}: ns by kind, one at a time", _by_kind(core, genesis, stream))
     return _look(core, genesis, stream, timed, entries, report)
 
 
@@ -56,16 +57,17 @@ def compare_with_spec(core: ModuleType | None, stream: Stream, spec: SpecRun, co
     """The spec's rate on the first commands, and that both say the same bytes."""
     prefix = batches(stream.timed, commands)[0]
     theirs = b"".join(spec.apply(prefix))
-    report.row("apply, spec", commands / spec.seconds, TARGET, "target", "commands/s")
+    stage = stream.parameters.stage("apply")
+    report.row(stream.parameters.stage("apply, spec"), commands / spec.seconds, TARGET, "target", "commands/s")
     if core is None:
         survey = Survey()
         survey.read(theirs)
-        _check_refusals(survey, commands, report)
+        _check_refusals(survey, commands, stage, report)
         return
-    engine = _engine(core, World(stream.parameters.accounts).genesis.encode(), stream)
+    engine = _engine(core, stream.parameters.world().genesis.encode(), stream)
     require(engine.apply(prefix) == theirs, f"core and spec differ within the first {commands} commands")
     require(engine.engine_root() == spec.engine_root(), f"engine roots differ after {commands} commands")
-    report.check("apply: equal to the spec", f"{commands:,} commands, byte by byte, and the engine root")
+    report.check(f"{stage}: equal to the spec", f"{commands:,} commands, byte by byte, and the engine root")
 
 
 def _engine(core: ModuleType, genesis: bytes, stream: Stream) -> Any:
@@ -80,7 +82,7 @@ def _look(
     core: ModuleType, genesis: bytes, stream: Stream, timed: list[bytes], entries: int, report: Report
 ) -> Aftermath:
     """Once more, untimed: refusals, trades, hashes, sums, and the entries for the stage of roots."""
-    engine = _engine(core, genesis, stream)
+    engine, stage = _engine(core, genesis, stream), stream.parameters.stage("apply")
     snapshot, survey, digest = engine.snapshot(), Survey(), sha3.keccak_256()
     written: list[bytes] = []
     for batch in timed:
@@ -89,39 +91,45 @@ def _look(
         digest.update(applied)
         if len(written) < entries:
             written += islice(entries_of(applied), entries - len(written))
-    _check_refusals(survey, stream.parameters.commands, report)
+    _check_refusals(survey, stream.parameters.commands, stage, report)
     require(survey.trades == stream.trades, f"{survey.trades} trades, the twin says {stream.trades}")
-    report.check("apply: trades, ledger entries", f"{survey.trades:,}, {survey.entries:,}; trades as the twin says")
-    report.check("apply: events hash", digest.hexdigest())
-    report.check("apply: engine root", engine.engine_root().hex())
-    report.check("apply: settlement root", core.SettlementTree(engine.snapshot(), genesis).root().hex())
+    report.check(f"{stage}: trades, ledger entries", f"{survey.trades:,}, {survey.entries:,}; trades as the twin says")
+    report.check(f"{stage}: events hash", digest.hexdigest())
+    report.check(f"{stage}: engine root", engine.engine_root().hex())
+    report.check(f"{stage}: settlement root", core.SettlementTree(engine.snapshot(), genesis).root().hex())
     _check_sums(engine, stream, report)
     return Aftermath(snapshot, written)
 
 
-def _check_refusals(survey: Survey, commands: int, report: Report) -> None:
+def _check_refusals(survey: Survey, commands: int, stage: str, report: Report) -> None:
     refused = len(survey.refused_commands)
     named = ", ".join(f"{Reason(number).name} {count}" for number, count in survey.reasons.most_common(5))
-    report.check("apply: refused", f"{refused:,} of {commands:,}" + (f" ({named})" if named else ""))
+    report.check(f"{stage}: refused", f"{refused:,} of {commands:,}" + (f" ({named})" if named else ""))
     require(refused <= commands * MOST_REFUSED, f"{refused} of {commands} commands were refused: {named}")
 
 
 def _check_sums(engine: Any, stream: Stream, report: Report) -> None:
     """Cash, fees and entry costs add up to what was deposited; positions to nothing; books to the twin's."""
+    stage, markets = stream.parameters.stage("apply"), range(len(stream.resting))
     accounts = [decode_account_view(engine.account(s)) for s in range(stream.parameters.accounts + 1)]
-    markets = [decode_market_view(engine.market(market)) for market in range(len(stream.resting))]
+    listed = [decode_market_view(engine.market(market)) for market in markets]
     held = [position for account in accounts for position in account.positions]
     left = sum(account.cash + account.withdrawn for account in accounts) - sum(position.entry for position in held)
-    left += sum(market.fees - market.shortfall for market in markets) - CASH * stream.parameters.accounts
-    sizes = [sum(position.size for position in held if position.market == market) for market in range(len(markets))]
-    orders = [order.market for account in accounts for order in account.orders]
-    resting = tuple(orders.count(market) for market in range(len(markets)))
+    left += sum(market.fees - market.shortfall for market in listed) - CASH * stream.parameters.accounts
+    sizes = dict.fromkeys(markets, 0)
+    for position in held:
+        sizes[position.market] += position.size
+    orders = Counter(order.market for account in accounts for order in account.orders)
+    resting = tuple(orders[market] for market in markets)
     require(left == 0, f"the ledger sums to {left}")
-    require(not any(sizes), f"positions sum to {sizes}")
+    require(not any(sizes.values()), f"positions sum to {sizes}")
     require(resting == stream.resting, f"{resting} orders rest, the twin says {stream.resting}")
-    report.check("apply: sums", "ledger 0, positions 0")
-    both = sum(len(account.positions) == len(markets) for account in accounts[1:])
-    report.check("apply: resting, holders of both", f"{list(resting)} as the twin says, {both:,} accounts")
+    report.check(f"{stage}: sums", "ledger 0, positions 0")
+    report.check(
+        f"{stage}: resting", f"{sum(resting):,} in books of {min(resting):,} to {max(resting):,}, as the twin says"
+    )
+    counts = sorted(len(account.positions) for account in accounts[1:])
+    report.check(f"{stage}: positions", f"{counts[0]} to {counts[-1]} an account, median {median(counts):g}")
 
 
 def _by_kind(core: ModuleType, genesis: bytes, stream: Stream) -> str:

@@ -13,14 +13,14 @@ from bench.stream import Parameters, Stream, generate
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / ".cache" / "bench"
-_MAKERS: Final = ("world", "frames", "twin", "stream", "sealed")
+_MAKERS: Final = ("instruments", "world", "frames", "twin", "stream", "sealed")
 _KEPT_OF_A_NAME: Final = 2
 _Made = TypeVar("_Made")
 
 
 def stream_of(parameters: Parameters) -> Stream:
     """The applied stream."""
-    return _kept("stream", parameters, Stream, lambda: generate(parameters))
+    return _kept(f"stream{parameters.instruments}", parameters, Stream, lambda: generate(parameters))
 
 
 def sealed_of(parameters: Parameters, bundles: dict[int, int]) -> Sealed:

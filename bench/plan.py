@@ -10,6 +10,8 @@ class Plan(Struct, frozen=True):
 
     applied: Parameters
     """The unsigned stream of `apply` and `post-roots`."""
+    wide: Parameters
+    """The unsigned stream over 64 instruments; as many orders rest, in all, as in the two books of `applied`."""
     signed: Parameters
     """The stream whose messages are signed: 1,000 signers."""
     runs: int
@@ -33,12 +35,14 @@ class Plan(Struct, frozen=True):
 
 WHOLE = Plan(
     applied=Parameters(accounts=10_000, target=20_000, commands=1_000_000),
+    wide=Parameters(accounts=10_000, target=40_000, commands=500_000, instruments=64),
     signed=Parameters(accounts=1_000, target=2_000, commands=40_000),
     runs=7, spec_commands=20_000, entries=60_000, spec_entries=1_000, bundles_of_10=2_000, bundles_of_64=320, rounds=5,
     options=10_000, looped=4_000, surfaces=8,
 )  # fmt: skip
 QUICK = Plan(
     applied=Parameters(accounts=10_000, target=20_000, commands=250_000),
+    wide=Parameters(accounts=10_000, target=40_000, commands=100_000, instruments=64),
     signed=Parameters(accounts=1_000, target=2_000, commands=12_000),
     runs=5, spec_commands=4_000, entries=20_000, spec_entries=200, bundles_of_10=500, bundles_of_64=80, rounds=3,
     options=10_000, looped=1_000, surfaces=2,

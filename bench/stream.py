@@ -2,15 +2,19 @@
 
 Crossing orders hold the books at their size: they take about three makers each, more above the target, fewer below.
 The generator keeps a twin of the books, so that every cancel finds its order and nothing crosses that should not.
+Prices are counted in ticks here, and sizes in lots.
 """
 
+from bisect import bisect
+from itertools import pairwise
 from random import Random
 from typing import Final
 
 from msgspec import Struct
 
 from bench import frames
-from bench.twin import BUY, SLOT_BITS, TwinBook
+from bench.instruments import PERPETUALS, popularity
+from bench.twin import BUY, SELL, SLOT_BITS, TwinBook
 from bench.world import LOTS, MARKS, START, World
 from penstock.protocol.quantities import FIRST_ORDER_SLOT
 from penstock.protocol.wire import encode_command
@@ -22,9 +26,12 @@ COMMANDS_A_PRICE: Final = 1_000
 ORDER_SLOTS: Final = 64
 CROSSING_SLOT: Final = FIRST_ORDER_SLOT + ORDER_SLOTS
 SLOT_MASK: Final = (1 << SLOT_BITS) - 1
-_FIRST_MARKET: Final = 1 / (1 + 2**-1.2)
-"""Share of the more popular of two markets under Zipf 1.2."""
+_LEAST_RESTING: Final = 16
+"""Of 64 books, what the least popular are held at where their share of the orders is less."""
 _POSITION_LOTS: Final = 2_000
+"""Of the perpetual: 2 BTC or 2 ETH, in whatever contract."""
+_MOST_OTHERS: Final = 4
+"""Contracts an account opens beside the perpetuals."""
 _MOST_LOTS: Final = 100
 _REACH: Final = 1_000
 _SPREAD: Final = 16
@@ -39,9 +46,19 @@ class Parameters(Struct, frozen=True):
 
     accounts: int
     target: int
-    """Resting orders a book is held at."""
+    """Resting orders: of each of two books, or of 64 books in all, shared out by popularity."""
     commands: int
     seed: int = 1
+    instruments: int = 2
+    """2 or 64; ValueError for another number when a stream is made."""
+
+    def world(self) -> World:
+        """Who trades, and what."""
+        return World(self.accounts, self.instruments)
+
+    def stage(self, name: str) -> str:
+        """What a stage is called that runs on such a stream."""
+        return name if self.instruments == PERPETUALS else f"{name}, {self.instruments} instruments"
 
 
 class Stream(Struct, frozen=True):
@@ -71,13 +88,17 @@ class Generator:
     """Dice, a clock, and twins of the books."""
 
     def __init__(self, parameters: Parameters) -> None:
-        self.books = [TwinBook() for _ in MARKS]
+        self.books = [TwinBook() for _ in range(parameters.instruments)]
         self.trades = 0
-        self._world = World(parameters.accounts)
+        self._world = parameters.world()
         self._accounts = parameters.accounts
-        self._target = parameters.target
+        self._popularity = popularity(parameters.instruments)
+        self._targets = _targets(parameters.target, self._popularity)
         self._random = Random(parameters.seed).random
-        self._marks = list(MARKS)
+        self._indexes = list(MARKS)
+        self._marks = [0] * parameters.instruments
+        self._ticks = [terms.tick for terms in self._world.markets]
+        self._lots = [terms.lot for terms in self._world.markets]
         self._sequence = 0
         self._signers = [signer.address for signer in self._world.sessions]
         last_first = list(range(CROSSING_SLOT - 1, FIRST_ORDER_SLOT - 1, -1))
@@ -89,11 +110,11 @@ class Generator:
         made += [
             self._sequenced(self._world.grant(s, START + self._sequence + 1)) for s in range(1, self._accounts + 1)
         ]
-        for market in range(len(MARKS)):
+        for market, sellers in enumerate(self._opening_sellers()):
             made.append(self._publish(market))
-            made += self._opening_trades(market)
+            made += self._opening_trades(market, sellers)
         for market, book in enumerate(self.books):
-            while len(book.live) < self._target:
+            while len(book.live) < self._targets[market]:
                 made.append(self._new(market))
         return b"".join(made)
 
@@ -102,36 +123,72 @@ class Generator:
         count = len(kinds)
         if count % COMMANDS_A_PRICE == COMMANDS_A_PRICE - 1:
             kinds.append(PRICE)
-            return self._publish(count // COMMANDS_A_PRICE % len(MARKS))
+            return self._publish(count // COMMANDS_A_PRICE % len(self.books))
         roll = self._random()
-        market = 0 if self._random() < _FIRST_MARKET else 1
+        market = bisect(self._popularity, self._random())
+        kind, made = self._act(roll, market)
+        if made is None:
+            # Nothing there to replace, cancel or meet.
+            kind, made = NEW, self._new(market)
+        kinds.append(kind)
+        return made
+
+    def _act(self, roll: float, market: int) -> tuple[int, bytes | None]:
+        """What the dice want of a market, and the command, where the book has the orders for it."""
         if roll < _UNTIL_NEW:
-            kinds.append(REPLACE)
-            return self._replace(market)
+            return REPLACE, self._replace(market)
         if roll < _UNTIL_CANCEL:
-            kinds.append(NEW)
-            return self._new(market)
+            return NEW, self._new(market)
         if roll < _UNTIL_CROSS:
-            kinds.append(CANCEL)
-            return self._cancel(market)
-        kinds.append(CROSS)
-        return self._cross(market)
+            return CANCEL, self._cancel(market)
+        return CROSS, self._cross(market)
 
     def _sequenced(self, message: bytes) -> bytes:
         self._sequence += 1
         return encode_command(self._sequence, START + self._sequence, message)
 
     def _publish(self, market: int) -> bytes:
-        self._marks[market] += self._below(17) - 8
-        return self._sequenced(self._world.price(market, self._marks[market], START + self._sequence + 1))
+        underlying = self._world.markets[market].underlying
+        self._indexes[underlying] += self._below(17) - 8
+        index = self._indexes[underlying]
+        mark = self._world.mark(market, index)
+        self._marks[market] = mark // self._ticks[market]
+        return self._sequenced(self._world.price(market, index, mark, START + self._sequence + 1))
 
-    def _opening_trades(self, market: int) -> list[bytes]:
-        """Odd accounts sell to the even ones behind them, so that everybody holds a position."""
-        price, size = self._marks[market], _POSITION_LOTS * LOTS[market]
-        return [
-            self._place(subaccount, FIRST_ORDER_SLOT, market, subaccount % 2, price, size)
-            for subaccount in range(1, self._accounts + 1)
-        ]
+    def _opening_sellers(self) -> list[list[int]]:
+        """Who sells in each market to begin with, to the account paired with it: 1 and 2, 3 and 4, and so on.
+
+        Odd accounts sell both perpetuals, so that everybody holds them. Of the rest each pair draws a few, by
+        popularity, and who sells.
+        """
+        sellers: list[list[int]] = [[] for _ in self.books]
+        for seller in range(1, self._accounts + 1, 2):
+            for market in range(PERPETUALS):
+                sellers[market].append(seller)
+            for market in self._others() if len(self.books) > PERPETUALS and seller < self._accounts else ():
+                sellers[market].append(seller + self._below(2))
+        return sellers
+
+    def _others(self) -> list[int]:
+        """One to four markets that are no perpetuals, ascending."""
+        wanted, found = 1 + self._below(_MOST_OTHERS), set[int]()
+        while len(found) < wanted:
+            market = bisect(self._popularity, self._random())
+            if market >= PERPETUALS:
+                found.add(market)
+        return sorted(found)
+
+    def _opening_trades(self, market: int, sellers: list[int]) -> list[bytes]:
+        """Each seller's order, then that of who buys from it."""
+        price = self._marks[market]
+        lots = _POSITION_LOTS * LOTS[self._world.markets[market].underlying] // self._lots[market]
+        made = []
+        for seller in sellers:
+            buyer = seller + 1 if seller % 2 else seller - 1
+            made.append(self._place(seller, FIRST_ORDER_SLOT, market, SELL, price, lots))
+            if buyer <= self._accounts:
+                made.append(self._place(buyer, FIRST_ORDER_SLOT, market, BUY, price, lots))
+        return made
 
     def _new(self, market: int) -> bytes:
         subaccount = 1 + self._below(self._accounts)
@@ -140,18 +197,22 @@ class Generator:
         slot, side = self._free[subaccount].pop(), self._below(2)
         price, lots = self._limit(market, side), 1 + self._below(_MOST_LOTS)
         self.books[market].rest(subaccount << SLOT_BITS | slot, side, price, lots)
-        return self._place(subaccount, slot, market, side, price, lots * LOTS[market])
+        return self._place(subaccount, slot, market, side, price, lots)
 
-    def _replace(self, market: int) -> bytes:
+    def _replace(self, market: int) -> bytes | None:
         book = self.books[market]
+        if not book.live:
+            return None
         order = book.live[self._below(len(book.live))]
         side = book.resting[order][0]
         price, lots = self._limit(market, side), 1 + self._below(_MOST_LOTS)
         book.replace(order, price, lots)
-        return self._place(order >> SLOT_BITS, order & SLOT_MASK, market, side, price, lots * LOTS[market])
+        return self._place(order >> SLOT_BITS, order & SLOT_MASK, market, side, price, lots)
 
-    def _cancel(self, market: int) -> bytes:
+    def _cancel(self, market: int) -> bytes | None:
         book = self.books[market]
+        if not book.live:
+            return None
         order = book.live[self._below(len(book.live))]
         self._leave(book, order)
         self._sequence += 1
@@ -159,14 +220,15 @@ class Generator:
         time = START + self._sequence
         return frames.cancel(self._sequence, time, self._signers[subaccount], subaccount, order & SLOT_MASK)
 
-    def _cross(self, market: int) -> bytes:
+    def _cross(self, market: int) -> bytes | None:
         """An immediate order through a few makers, the last of them perhaps filled in part."""
         book, side, subaccount = self.books[market], self._below(2), 1 + self._below(self._accounts)
-        wanted = 1 + self._below(_MAKERS_BELOW if len(book.live) < self._target else _MAKERS_ABOVE)
+        wanted = 1 + self._below(_MAKERS_BELOW if len(book.live) < self._targets[market] else _MAKERS_ABOVE)
         makers, own, lots = book.meet(1 - side, subaccount, wanted)
-        last = makers[-1]
         touch = book.best(1 - side)
-        assert touch is not None
+        if touch is None or not makers:
+            return None
+        last = makers[-1]
         kept = self._below(book.left(last)) if self._random() < _PARTIAL else 0
         self.trades += len(makers)
         for order in own + makers[:-1]:
@@ -175,8 +237,8 @@ class Generator:
             book.shrink(last, kept)
         else:
             self._leave(book, last)
-        price = touch + (_REACH if side == BUY else -_REACH)
-        return self._place(subaccount, CROSSING_SLOT, market, side, price, (lots - kept) * LOTS[market], True)
+        price = touch + _REACH if side == BUY else max(1, touch - _REACH)
+        return self._place(subaccount, CROSSING_SLOT, market, side, price, lots - kept, True)
 
     def _leave(self, book: TwinBook, order: int) -> None:
         book.leave(order)
@@ -195,12 +257,20 @@ class Generator:
         return price if opposite is None or price > opposite else opposite + 1
 
     def _place(
-        self, subaccount: int, slot: int, market: int, side: int, price: int, size: int, immediate: bool = False
+        self, subaccount: int, slot: int, market: int, side: int, price: int, lots: int, immediate: bool = False
     ) -> bytes:
         self._sequence += 1
         time = START + self._sequence
+        price, size = price * self._ticks[market], lots * self._lots[market]
         signer = self._signers[subaccount]
         return frames.place(self._sequence, time, signer, subaccount, slot, market, side, price, size, immediate)
 
     def _below(self, bound: int) -> int:
         return int(self._random() * bound)
+
+
+def _targets(orders: int, shares: list[float]) -> list[int]:
+    """How many orders each book is held at."""
+    if len(shares) == PERPETUALS:
+        return [orders] * PERPETUALS
+    return [max(_LEAST_RESTING, round(orders * (to - of))) for of, to in pairwise([0.0, *shares])]

@@ -4,11 +4,12 @@ from heapq import heappop, heappush
 from typing import Final
 
 BUY: Final = 0
+SELL: Final = 1
 SLOT_BITS: Final = 12
 
 
 class TwinBook:
-    """One market. An order is `subaccount << 12 | slot`; sizes are counted in lots."""
+    """One market. An order is `subaccount << 12 | slot`; prices are counted in ticks, sizes in lots."""
 
     __slots__ = ("_heaps", "_places", "levels", "live", "resting")
 

@@ -1,14 +1,15 @@
-"""Who trades in a bench: accounts with an owner and a session key each, two markets, one oracle."""
+"""Who trades in a bench: accounts with an owner and a session key each, 2 or 64 markets, one oracle."""
 
 from functools import cached_property
 from typing import Final
 
 from msgspec import Struct
 
+from bench.instruments import listed, mark_of
 from penstock.protocol.commands import ALL_SCOPES, CreditDeposit, GrantSession, PublishPrice, Record
 from penstock.protocol.quantities import FIRST_ORDER_SLOT, MICRO, NO_DEADLINE, SLOTS
 from penstock.protocol.signing import Domain, Signer, Verified, hash_record
-from penstock.protocol.terms import Genesis, default_markets
+from penstock.protocol.terms import Genesis, MarketTerms, default_markets
 from penstock.protocol.wire import encode_message
 from penstock.protocol.words import keccak
 
@@ -16,6 +17,7 @@ START: Final = 1_700_000_000 * MICRO
 """Venue time before the first command; command n comes n µs later."""
 CASH: Final = 1_000_000 * MICRO
 MARKS: Final = (600_000, 300_000)
+"""The first index of each underlying, and so the first mark of its perpetual."""
 LOTS: Final = tuple(terms.lot for terms in default_markets())
 _GRANT_SLOT: Final = 1
 
@@ -24,6 +26,12 @@ class World(Struct, frozen=True, dict=True):
     """Subaccounts 1 to `accounts`, each funded and with one session key that signs its orders."""
 
     accounts: int
+    instruments: int = 2
+
+    @cached_property
+    def markets(self) -> tuple[MarketTerms, ...]:
+        """What is listed, most popular first."""
+        return listed(self.instruments, MARKS)
 
     @cached_property
     def oracle(self) -> Signer:
@@ -42,8 +50,8 @@ class World(Struct, frozen=True, dict=True):
 
     @cached_property
     def genesis(self) -> Genesis:
-        """The two default perpetuals under a quorum of one."""
-        return Genesis(31337, b"\x77" * 20, default_markets(), (self.oracle.address,), 1)
+        """The markets under a quorum of one."""
+        return Genesis(31337, b"\x77" * 20, self.markets, (self.oracle.address,), 1)
 
     @cached_property
     def separator(self) -> bytes:
@@ -62,9 +70,13 @@ class World(Struct, frozen=True, dict=True):
         )  # fmt: skip
         return _message(record, self.owners[subaccount])
 
-    def price(self, market: int, mark: int, time: int) -> bytes:
-        """The message that sets index and mark alike."""
-        return _message(PublishPrice(market, time, mark, mark), self.oracle.address)
+    def mark(self, market: int, index: int) -> int:
+        """The mark of a market beside an index of its underlying; the seconds of a run are not counted."""
+        return mark_of(self.markets[market], index, START // MICRO)
+
+    def price(self, market: int, index: int, mark: int, time: int) -> bytes:
+        """The message that sets a market's index and mark."""
+        return _message(PublishPrice(market, time, index, mark), self.oracle.address)
 
 
 def _message(record: Record, *signers: bytes) -> bytes:
