@@ -94,7 +94,8 @@ async def _close_market(client: GatewayClient, seats: list[Seat], listing: Listi
     if not longs or not shorts:
         return
     ticker = await client.call("public/ticker", {"instrument_name": listing.instrument})
-    price = round(ticker["mark_price"] / listing.price_unit / listing.tick) * listing.tick
+    ticks = round(ticker["mark_price"] / listing.price_unit / listing.tick)
+    price = max(1, ticks) * listing.tick
     for seats_of_side, side in ((longs, SELL), (shorts, BUY)):
         for seat in seats_of_side:
             slot = seat.trading.slots.take()

@@ -87,6 +87,9 @@ def _status(state: State, time: int, dice: Random) -> Record:
     nonce = time + dice.choice((0, 0, 0, 0, 0, 0, -61 * MICRO, 61 * MICRO))
     if dice.random() < 0.1:
         nonce = state.guardian_nonce
+    again = [n for n in live(state, time) if state.markets[n].flagged_at and not state.markets[n].flags & 6]
+    if again and dice.random() < 0.5:
+        return SetMarketStatus(dice.choice(again), nonce, 1)
     numbers = live(state, time)
     market = dice.choice(numbers) if numbers and dice.random() < 0.9 else _any(state, dice)
     # An open market is closed seldom, so that most of them trade.

@@ -95,7 +95,7 @@ def _chain() -> tuple[MarketTerms, ...]:
     btc, eth = default_markets()
     common = {"stale_after": 4 * 3_600 * MICRO, "price_step_ppm": 50_000, "mark_band_ppm": 50_000}
     btc = replace(
-        btc, maker_fee_ppm=-100, position_cap=60_000_000, open_interest_cap=150_000_000, crowded_from=20_000_000,
+        btc, maker_fee_ppm=-100, position_cap=40_000, open_interest_cap=45_000, crowded_from=10_000,
         funding_interest=100_000, funding_clamp=500_000, funding_cap=RATE_SCALE, **common,
     )  # fmt: skip
     eth = replace(eth, maker_fee_ppm=-300, **common)
@@ -180,6 +180,7 @@ MARKETS: Final = Profile(
     _of_every_kind(40),
     tuple((600_000, 30_000_00)[i % 2] for i in range(40)),
     weights={"collect": 8, "price": 20},
+    templates=_templates(),
 )
 CHAIN_OF_CONTRACTS: Final = Profile(
     "chain",
