@@ -76,6 +76,12 @@ def test_too_few_live_sources_are_a_refusal_that_names_every_dropped_one():
     )
 
 
+def test_a_source_that_gave_no_answer_is_named_and_counted():
+    assert take_index(three(), silent=["d"]).dropped == (Dropped("d", Flaw.SILENT),)
+    found = take_index(three()[:2], silent=["d"])
+    assert found == NoIndex("2 of 3 sources live, 3 wanted", (Dropped("d", Flaw.SILENT),))
+
+
 def test_no_source_at_all_is_a_refusal():
     assert take_index([]) == NoIndex("0 of 0 sources live, 3 wanted", ())
 

@@ -105,16 +105,19 @@ class NoIndex(Struct, frozen=True):
     dropped: tuple[Dropped, ...]
 
 
-def take_index(constituents: Sequence[Constituent], rules: IndexRules | None = None) -> Index | NoIndex:
+def take_index(
+    constituents: Sequence[Constituent], rules: IndexRules | None = None, silent: Sequence[str] = ()
+) -> Index | NoIndex:
     """The weighted mean of the live sources' mids, each within ±`clamp` of their median.
 
-    Whatever a source says, it is taken or it is named in `dropped`; nothing it says raises. Raises ValueError for
-    rules out of range, names given twice, and weights that are negative or no number.
+    `silent` names the sources that were asked and gave no answer. Whatever a source says, it is taken or it is named in
+    `dropped`; nothing it says raises. Raises ValueError for rules out of range, names given twice, and weights that
+    are negative or no number.
     """
     rules = rules or IndexRules()
     rules.check()
-    _check_weights(constituents)
-    dropped: list[Dropped] = []
+    _check_sources(constituents, silent)
+    dropped = [Dropped(name, Flaw.SILENT) for name in silent]
     sound: list[Constituent] = []
     for source in constituents:
         flaw = _flaw(source, rules)
@@ -128,7 +131,9 @@ def take_index(constituents: Sequence[Constituent], rules: IndexRules | None = N
         live = [source for source in sound if abs(source.mid - middle) <= rules.far * middle]
         dropped += [Dropped(source.name, Flaw.FAR_OFF) for source in sound if source not in live]
     if len(live) < rules.least:
-        return NoIndex(f"{len(live)} of {len(constituents)} sources live, {rules.least} wanted", tuple(dropped))
+        return NoIndex(
+            f"{len(live)} of {len(constituents) + len(silent)} sources live, {rules.least} wanted", tuple(dropped)
+        )
     return _average(live, rules, tuple(dropped))
 
 
@@ -161,8 +166,8 @@ def _flaw(source: Constituent, rules: IndexRules) -> Flaw | None:
     return None
 
 
-def _check_weights(constituents: Sequence[Constituent]) -> None:
-    names = [source.name for source in constituents]
+def _check_sources(constituents: Sequence[Constituent], silent: Sequence[str]) -> None:
+    names = [*(source.name for source in constituents), *silent]
     if len(set(names)) != len(names):
         raise ValueError(f"name: {max(names, key=names.count)} is given twice, wants each source once")
     for source in constituents:

@@ -275,9 +275,12 @@ class Oracle:
         view = self.views.get(terms.market)
         if view is None:
             return {"view": None}
-        dropped = [msgspec.to_builtins(source) for source in view.dropped]
+        sources = {
+            "dropped": [msgspec.to_builtins(source) for source in view.dropped],
+            "silent": self._viewers[terms.market].silences,
+        }
         if isinstance(view, NoView):
-            return {"view": None, "reason": view.reason.name, "detail": view.detail, "dropped": dropped}
+            return {"view": None, "reason": view.reason.name, "detail": view.detail, **sources}
         unit = terms.price_unit
         return {
             "view": {
@@ -286,5 +289,5 @@ class Oracle:
                 "mark_price": f"{view.price.mark * unit:f}",
                 "premium": view.price.premium,
             },
-            "dropped": dropped,
+            **sources,
         }

@@ -1,12 +1,12 @@
 """An oracle's own view of a market: its sources, its index, the venue's book, its mark and premium."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 
-from penstock.pricing.index import Constituent, Dropped, Flaw, Index, NoIndex, take_index
+from penstock.pricing.index import Constituent, Dropped, Index, NoIndex, take_index
 from penstock.pricing.marks import Average, Marker, OwnBook
 from penstock.pricing.premium import funding_rate, impact_price, premium
 from penstock.protocol.quantities import MICRO, PRICE_BITS, RATE_SCALE
@@ -17,7 +17,7 @@ from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock, Quote, Source
 from penstock.venue.oracle.steps import Price
 
-log = logging.getLogger(__name__)
+_SHOWN: Final = 200
 
 
 class View(Struct, frozen=True):
@@ -38,11 +38,15 @@ class NoView(Struct, frozen=True):
 
 
 class Viewer:
-    """Looks at one market. Keeps the averages of mark and premium from look to look."""
+    """Looks at one market. Keeps the averages of mark and premium from look to look.
+
+    `silences` says of each source that gave no answer at the last look what it did instead.
+    """
 
     def __init__(
         self, terms: MarketTerms, sources: Sequence[Source], venue: VenuePort, rules: OracleRules, clock: Clock
     ) -> None:
+        self.silences: dict[str, str] = {}
         self._terms = terms
         self._unit = float(terms.price_unit)
         self._sources = sources
@@ -57,28 +61,25 @@ class Viewer:
         """Ask every source and the venue, once. Never raises for what they say or do not say."""
         answers = await asyncio.gather(*(self._ask(source) for source in self._sources))
         now = self._clock()
-        silent = [
-            Dropped(s.name, Flaw.SILENT) for s, quote in zip(self._sources, answers, strict=True) if quote is None
-        ]
-        heard = [
+        heard = list(zip(self._sources, answers, strict=True))
+        quotes = [
             Constituent(source.name, quote.bid, quote.ask, (now - quote.time_us) / MICRO, source.weight)
-            for source, quote in zip(self._sources, answers, strict=True)
+            for source, quote in heard
             if quote is not None
         ]
-        index = take_index(heard, self._rules.index)
-        dropped = (*silent, *index.dropped)
+        index = take_index(quotes, self._rules.index, [source.name for source, quote in heard if quote is None])
         if isinstance(index, NoIndex):
-            return NoView(now, Withheld.NO_INDEX, index.reason, dropped)
+            return NoView(now, Withheld.NO_INDEX, index.reason, index.dropped)
         try:
             async with asyncio.timeout(self._rules.venue_timeout):
                 seen = await self._venue.look(self._terms)
-            return self._conclude(index, seen, now, dropped)
+            return self._conclude(index, seen, now)
         except (ConnectionError, TimeoutError) as error:
-            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out", dropped)
+            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out", index.dropped)
         except ValueError as error:
-            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}", dropped)
+            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}", index.dropped)
 
-    def _conclude(self, index: Index, seen: Seen, now: int, dropped: tuple[Dropped, ...]) -> View | NoView:
+    def _conclude(self, index: Index, seen: Seen, now: int) -> View | NoView:
         # A clock set back must not stop the averages: they stand still until it is past where it was.
         self._looked_at = max(self._looked_at, now / MICRO)
         notional = self._rules.impact_notional
@@ -93,14 +94,17 @@ class Viewer:
         units = [round(value / self._unit) for value in (index.value, mark.value)]
         if not all(0 < value < 1 << PRICE_BITS for value in units):
             detail = f"index {index.value:g}, mark {mark.value:g}, price unit {self._terms.price_unit}"
-            return NoView(now, Withheld.OUT_OF_RANGE, detail, dropped)
-        return View(now, Price(units[0], units[1], round(of_premium * RATE_SCALE)), dropped)
+            return NoView(now, Withheld.OUT_OF_RANGE, detail, index.dropped)
+        return View(now, Price(units[0], units[1], round(of_premium * RATE_SCALE)), index.dropped)
 
     async def _ask(self, source: Source) -> Quote | None:
+        self.silences.pop(source.name, None)
         try:
             async with asyncio.timeout(self._rules.source_timeout):
                 quote = await source.quote(self._terms.base)
-            return None if quote is None else Quote(float(quote.bid), float(quote.ask), int(quote.time_us))
+            if quote is not None:
+                return Quote(float(quote.bid), float(quote.ask), int(quote.time_us))
+            self.silences[source.name] = f"has no price of {self._terms.base}"
         except Exception as error:  # a source is a stranger's code: whatever it does, it is silent and says so
-            log.debug("source %s: %s: %r", source.name, self._terms.base, error)
-            return None
+            self.silences[source.name] = f"{type(error).__name__}: {error}"[:_SHOWN]
+        return None
