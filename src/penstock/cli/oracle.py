@@ -23,6 +23,7 @@ from penstock.simulation.recorded_sources import recorded_sources
 from penstock.simulation.recording import RecordingError
 from penstock.simulation.replay_run import sample_folder
 from penstock.venue.follower import ask_genesis
+from penstock.venue.journal import JournalError
 from penstock.venue.oracle.decisions import Decision
 from penstock.venue.oracle.endpoint import Endpoint, ask_status
 from penstock.venue.oracle.exchange import ExchangeMissing, ExchangeSource
@@ -87,7 +88,7 @@ def run(
         raise refuse(f"{len(sources)} sources given, --least wants {least} live: no price could ever be published")
     try:
         asyncio.run(_run(config, signer, home, sources, seconds, as_json))
-    except (NodeStopped, OSError, ValueError) as error:
+    except (JournalError, NodeStopped, OSError, ValueError) as error:
         raise refuse(f"oracle: {error}") from error
 
 
