@@ -348,6 +348,18 @@ async def test_two_proposals_at_once_get_one_signature(tmp_path):
         assert refused.objection.name == "TOO_SOON"
 
 
+async def test_a_hostile_quorum_doubles_a_price_in_seventy_steps(tmp_path):
+    """What no rule of the engine prevents, as docs/concepts/prices.md says: steps are bounded, their number is not."""
+    async with quorum(tmp_path, start=False) as q:
+        price, at = UNITS, await q.seats[0].venue.time() - 1_000
+        for step in range(71):
+            envelope = seal(SEPARATOR, PublishPrice(0, at + step, price, price), KEYS[:2])
+            assert await q.seats[0].venue.submit(envelope) == []
+            price = price * 101 // 100
+        assert len(q.indices) == 71
+        assert q.indices[-1] > 2 * UNITS
+
+
 def test_a_key_that_is_no_oracle_and_wrong_sources_are_refused_at_once():
     venue = None
     with pytest.raises(ValueError, match="none of the venue's oracles"):

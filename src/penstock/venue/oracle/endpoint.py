@@ -56,6 +56,9 @@ class Endpoint:
             return _refuse(413, Objection.NOT_A_PROPOSAL.name, f"over {MOST_PROPOSAL} bytes")
         except TimeoutError:
             return _refuse(408, Objection.NOT_A_PROPOSAL.name, f"the body took over {BODY_TIME:.0f} s")
+        except ConnectionError as error:
+            # It has what it needs from others, and left.
+            return _refuse(400, Objection.NOT_A_PROPOSAL.name, str(error))
         try:
             signature = await self._oracle.cosign(envelope)
         except Objected as objected:
