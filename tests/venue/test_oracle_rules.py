@@ -15,7 +15,7 @@ from penstock.protocol.signing import Signer, seal
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
 from penstock.venue.oracle.rules import MOST_PREMIUM, OracleRules
-from penstock.venue.oracle.steps import Price, next_step, price_of, price_record
+from penstock.venue.oracle.steps import Price, next_step, price_of, price_record, within
 from penstock.venue.oracle.turns import Turns
 from penstock.venue.oracle.viewing import NoView, View
 from world import World
@@ -155,6 +155,31 @@ def test_what_it_cannot_vouch_for_is_not_signed_and_the_objection_has_a_name(cha
 def test_a_premium_nobody_here_sees_is_not_signed():
     assert objection(premium=2_000_000) == "PREMIUM_OFF"
     assert objection(premium=999_999) is None
+
+
+NEAR = st.integers(UNITS * 97 // 100, UNITS * 103 // 100)
+VALUES = st.one_of(NEAR, st.integers(0, (1 << 40) - 1))
+
+
+@given(index=VALUES, mark=VALUES, here=st.one_of(st.just(0), NEAR), sees=NEAR, into=st.integers(-MICRO, MICRO))
+def test_whatever_is_proposed_what_gets_signed_is_near_the_own_next_step_and_in_the_venues_bounds(
+    index, mark, here, sees, into
+):
+    committed = Price(here, here)
+    at = own_turn() + into
+    record = PublishPrice(TERMS.market, at, index, mark)
+    if objection(record, committed=committed, view=Price(sees, sees)) is not None:
+        return
+    own = next_step(committed, Price(sees, sees), RULES.step_ppm, TERMS.mark_band_ppm)
+    assert within(index, own.index, RULES.tolerance_ppm) and within(mark, own.mark, RULES.tolerance_ppm)
+    assert within(mark, index, TERMS.mark_band_ppm)
+    assert here == 0 or (within(index, here, TERMS.price_step_ppm) and within(mark, here, TERMS.price_step_ppm))
+    assert Turns(GENESIS.oracles, RULES).is_due(KEYS[1].address, TERMS.market, at)
+
+
+@given(off=st.integers(-1_190, 1_190), mark_off=st.integers(-1_190, 1_190))
+def test_what_is_near_and_in_turn_is_signed(off, mark_off):
+    assert objection(index_price=UNITS + off, mark_price=UNITS + mark_off) is None
 
 
 def test_one_price_of_a_market_is_signed_a_while_and_then_the_next():
