@@ -182,13 +182,24 @@ def test_what_is_near_and_in_turn_is_signed(off, mark_off):
     assert objection(index_price=UNITS + off, mark_price=UNITS + mark_off) is None
 
 
-def test_one_price_of_a_market_is_signed_a_while_and_then_the_next():
-    cosigner = Cosigner(KEYS[0], GENESIS, SEPARATOR, Turns(GENESIS.oracles, RULES), RULES)
+def test_of_the_others_one_price_of_a_market_is_signed_in_a_slot():
+    turns = Turns(GENESIS.oracles, RULES)
+    cosigner = Cosigner(KEYS[0], GENESIS, SEPARATOR, turns, RULES)
     at = own_turn()
     assert objection(cosigner=cosigner) is None
     assert objection(cosigner=cosigner) == "TOO_SOON"
-    assert objection(cosigner=cosigner, published_at=at + Turns(GENESIS.oracles, RULES).pace - 1) == "TOO_SOON"
-    assert objection(cosigner=cosigner, published_at=at + 3 * RULES.slot_us()) is None
+    assert objection(cosigner=cosigner, published_at=at + turns.pace + 1) == "TOO_SOON"
+    assert objection(cosigner=cosigner, published_at=own_turn(at=at)) is None
+    assert objection(cosigner=cosigner, published_at=at) == "TOO_SOON"
+
+
+def test_after_an_own_proposal_that_came_to_nothing_anothers_is_signed_in_the_same_slot():
+    turns = Turns(GENESIS.oracles, RULES)
+    cosigner = Cosigner(KEYS[0], GENESIS, SEPARATOR, turns, RULES)
+    at = own_turn()
+    cosigner.note(PublishPrice(TERMS.market, at, UNITS, UNITS))
+    assert objection(cosigner=cosigner, published_at=at + turns.pace - 1) == "TOO_SOON"
+    assert objection(cosigner=cosigner, published_at=at + turns.pace) is None
 
 
 def test_the_first_price_of_a_market_wants_only_the_own_view():

@@ -61,7 +61,10 @@ class Proposal(Struct, frozen=True):
 
 
 class Cosigner:
-    """Judges proposals. It keeps when it last signed a price of each market, its own proposals included."""
+    """Judges proposals. It keeps when it last signed a price of each market, its own proposals included.
+
+    Of the others it signs one price of a market in a slot, so that no proposer can make prices walk faster than that.
+    """
 
     def __init__(self, signer: Signer, genesis: Genesis, separator: bytes, turns: Turns, rules: OracleRules) -> None:
         self._signer = signer
@@ -71,6 +74,7 @@ class Cosigner:
         self._turns = turns
         self._rules = rules
         self._signed_at: dict[int, int] = {}
+        self._cosigned_in: dict[int, int] = {}
 
     def read(self, envelope: bytes) -> Proposal:
         """What needs nobody's answer: form, signer, market, turn, pace. Raises Objected."""
@@ -103,6 +107,7 @@ class Cosigner:
         """The signature (85 bytes) under what was judged. Raises Objected if another was signed meanwhile."""
         self._check_pace(proposal)
         self.note(proposal.record)
+        self._cosigned_in[proposal.record.market] = self._turns.slot(proposal.record.published_at)
         return self._signer.sign(self._separator, proposal.record_hash)
 
     def note(self, record: PublishPrice) -> None:
@@ -114,9 +119,13 @@ class Cosigner:
         return self._signed_at.get(market, 0)
 
     def _check_pace(self, proposal: Proposal) -> None:
-        last = self.signed_at(proposal.record.market)
-        if proposal.record.published_at < last + self._turns.pace:
-            detail = f"{proposal.record.published_at} after {last}, wants {self._turns.pace} µs between them"
+        market, at = proposal.record.market, proposal.record.published_at
+        detail = ""
+        if self._turns.slot(at) <= self._cosigned_in.get(market, -1):
+            detail = "one was signed in this slot"
+        elif at < self.signed_at(market) + self._turns.pace:
+            detail = f"{at} after {self.signed_at(market)}, wants {self._turns.pace} µs between them"
+        if detail:
             raise Objected(Objection.TOO_SOON, detail, proposal.terms.name, proposal.price)
 
     def _object(self, proposal: Proposal, time: int, committed: Price) -> tuple[Objection, str] | None:
