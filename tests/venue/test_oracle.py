@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from penstock.pricing.index import Flaw
 from penstock.protocol.commands import PublishPrice
 from penstock.protocol.quantities import MICRO, PPM
 from penstock.protocol.signing import Signer, digest_of, hash_record, seal
+from penstock.protocol.terms import OPTION
 from penstock.venue.oracle.cosigning import Objected
 from penstock.venue.oracle.decisions import Outcome
 from penstock.venue.oracle.endpoint import ask_status
@@ -358,6 +360,16 @@ async def test_a_hostile_quorum_doubles_a_price_in_seventy_steps(tmp_path):
             price = price * 101 // 100
         assert len(q.indices) == 71
         assert q.indices[-1] > 2 * UNITS
+
+
+async def test_what_is_no_perpetual_is_neither_priced_nor_signed():
+    """An option valued at its index would be a wrong price."""
+    option = replace(TERMS, market=1, name="BTC_USDC-27MAR27-100000-C", kind=OPTION)
+    genesis = replace(GENESIS, markets=(TERMS, option))
+    oracle = Oracle(KEYS[0], genesis, told(), None)
+    assert list(oracle.status()["markets"]) == [TERMS.name]
+    with pytest.raises(Objected, match="MARKET_UNKNOWN"):
+        await oracle.cosign(seal(SEPARATOR, PublishPrice(1, 1, UNITS, UNITS), [KEYS[1]]))
 
 
 def test_a_key_that_is_no_oracle_and_wrong_sources_are_refused_at_once():

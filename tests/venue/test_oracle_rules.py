@@ -33,11 +33,16 @@ def own_turn(proposer=KEYS[1], at=NOW):
     return turns.begins(proposer.address, TERMS.market, turns.slot(at) + 1)
 
 
+def new_cosigner():
+    """The first oracle, which has signed nothing yet."""
+    return Cosigner(KEYS[0], GENESIS.oracles, GENESIS.markets, SEPARATOR, Turns(GENESIS.oracles, RULES), RULES)
+
+
 def objection(record=None, *, signers=(KEYS[1],), time=None, committed=HERE, view=HERE, cosigner=None, **changes):
     """The name of what a cosigner objects to, or None if it signs."""
     record = record or PublishPrice(TERMS.market, own_turn(), UNITS, UNITS)
     record = replace(record, **changes) if changes else record
-    cosigner = cosigner or Cosigner(KEYS[0], GENESIS, SEPARATOR, Turns(GENESIS.oracles, RULES), RULES)
+    cosigner = cosigner or new_cosigner()
     seen = View(0, view) if isinstance(view, Price) else view
     try:
         proposal = cosigner.read(seal(SEPARATOR, record, list(signers)))
@@ -183,8 +188,7 @@ def test_what_is_near_and_in_turn_is_signed(off, mark_off):
 
 
 def test_of_the_others_one_price_of_a_market_is_signed_in_a_slot():
-    turns = Turns(GENESIS.oracles, RULES)
-    cosigner = Cosigner(KEYS[0], GENESIS, SEPARATOR, turns, RULES)
+    turns, cosigner = Turns(GENESIS.oracles, RULES), new_cosigner()
     at = own_turn()
     assert objection(cosigner=cosigner) is None
     assert objection(cosigner=cosigner) == "TOO_SOON"
@@ -194,8 +198,7 @@ def test_of_the_others_one_price_of_a_market_is_signed_in_a_slot():
 
 
 def test_after_an_own_proposal_that_came_to_nothing_anothers_is_signed_in_the_same_slot():
-    turns = Turns(GENESIS.oracles, RULES)
-    cosigner = Cosigner(KEYS[0], GENESIS, SEPARATOR, turns, RULES)
+    turns, cosigner = Turns(GENESIS.oracles, RULES), new_cosigner()
     at = own_turn()
     cosigner.note(PublishPrice(TERMS.market, at, UNITS, UNITS))
     assert objection(cosigner=cosigner, published_at=at + turns.pace - 1) == "TOO_SOON"

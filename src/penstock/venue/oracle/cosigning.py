@@ -1,5 +1,6 @@
 """Signing what another oracle proposes: only what this one would have proposed itself, or nearly."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -9,7 +10,7 @@ from penstock.protocol.commands import PublishPrice
 from penstock.protocol.quantities import MICRO, RATE_SCALE
 from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import Signer, verify
-from penstock.protocol.terms import Genesis, MarketTerms
+from penstock.protocol.terms import MarketTerms
 from penstock.venue.oracle.decisions import Withheld
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.steps import Price, next_step, price_of, within
@@ -25,7 +26,7 @@ class Objection(StrEnum):
 
     NOT_A_PROPOSAL = "not an envelope of this venue with one price and one good signature"
     NOT_AN_ORACLE = "not signed by another oracle of this venue"
-    MARKET_UNKNOWN = "no such market"
+    MARKET_UNKNOWN = "no market that this oracle prices"
     OUT_OF_TURN = "those before it in this slot still have time"
     TOO_SOON = "too soon after the last one signed here"
     VENUE_SILENT = "the venue cannot be asked"
@@ -66,10 +67,18 @@ class Cosigner:
     Of the others it signs one price of a market in a slot, so that no proposer can make prices walk faster than that.
     """
 
-    def __init__(self, signer: Signer, genesis: Genesis, separator: bytes, turns: Turns, rules: OracleRules) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        oracles: Sequence[bytes],
+        markets: Sequence[MarketTerms],
+        separator: bytes,
+        turns: Turns,
+        rules: OracleRules,
+    ) -> None:
         self._signer = signer
-        self._oracles = set(genesis.oracles)
-        self._markets = {terms.market: terms for terms in genesis.markets}
+        self._oracles = set(oracles)
+        self._markets = {terms.market: terms for terms in markets}
         self._separator = separator
         self._turns = turns
         self._rules = rules

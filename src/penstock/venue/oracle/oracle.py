@@ -12,7 +12,7 @@ from penstock.protocol.commands import PublishPrice, encode_record
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import SIGNATURE, Domain, Signer, check_signature, digest_of, pack_envelope
-from penstock.protocol.terms import Genesis, MarketTerms
+from penstock.protocol.terms import PERPETUAL, Genesis, MarketTerms
 from penstock.protocol.words import keccak
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
@@ -62,7 +62,10 @@ class Oracle:
         listener: Callable[[Decision], object] | None = None,
         clock: Clock = wall_clock,
     ) -> None:
-        """Raises ValueError when the key is none of the venue's oracles, or a rule or a source's weight is wrong."""
+        """Prices the perpetuals of the genesis: nothing here could vouch for the mark of a dated contract.
+
+        Raises ValueError when the key is none of the venue's oracles, or a rule or a source's weight is wrong.
+        """
         self.rules = rules or OracleRules()
         self.rules.check()
         take_index([Constituent(source.name, 1.0, 1.0, 0.0, source.weight) for source in sources], self.rules.index)
@@ -74,13 +77,14 @@ class Oracle:
         self.views: dict[int, View | NoView] = {}
         self._signer = signer
         self._genesis = genesis
+        self._markets = [terms for terms in genesis.markets if terms.kind == PERPETUAL]
         self._separator = Domain(genesis.chain_id, genesis.vault).separator()
         self._venue = venue
         self._peers = peers
         self._clock = clock
         self._turns = Turns(genesis.oracles, self.rules)
-        self._cosigner = Cosigner(signer, genesis, self._separator, self._turns, self.rules)
-        self._viewers = {terms.market: Viewer(terms, sources, venue, self.rules, clock) for terms in genesis.markets}
+        self._cosigner = Cosigner(signer, genesis.oracles, self._markets, self._separator, self._turns, self.rules)
+        self._viewers = {terms.market: Viewer(terms, sources, venue, self.rules, clock) for terms in self._markets}
         self._dropped: dict[int, Any] = {}
         self._tried: dict[int, int] = {}
 
@@ -92,7 +96,7 @@ class Oracle:
 
     async def look(self) -> None:
         """Take a new view of every market."""
-        await asyncio.gather(*(self._look(terms) for terms in self._genesis.markets))
+        await asyncio.gather(*(self._look(terms) for terms in self._markets))
 
     async def cosign(self, envelope: bytes) -> bytes:
         """This oracle's signature (85 bytes) under another's proposal. Raises Objected."""
@@ -142,7 +146,7 @@ class Oracle:
             "threshold": self._genesis.oracle_threshold,
             "peers": [peer.name for peer in self._peers],
             "time": self._clock(),
-            "markets": {terms.name: self._shown_view(terms) for terms in self._genesis.markets},
+            "markets": {terms.name: self._shown_view(terms) for terms in self._markets},
             "counts": self.decisions.shown(),
             "decisions": [msgspec.to_builtins(decision) for decision in list(self.decisions.newest)[-SHOWN:]],
         }
@@ -163,12 +167,12 @@ class Oracle:
                 self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
                 await asyncio.sleep(self.rules.every)
                 continue
-            due = [terms for terms in self._genesis.markets if self._is_mine(terms, time)]
+            due = [terms for terms in self._markets if self._is_mine(terms, time)]
             for terms in due:
                 self._tried[terms.market] = self._turns.slot(time)
             await asyncio.gather(*(self.propose(terms, time) for terms in due))
-            waits = [self._next_turn(terms, time) - time for terms in self._genesis.markets]
-            wait = min(*waits, self._turns.patience) / MICRO
+            waits = [self._next_turn(terms, time) - time for terms in self._markets]
+            wait = min([*waits, self._turns.patience]) / MICRO
             await asyncio.sleep(max(wait, _LEAST_SLEEP))
 
     def _is_mine(self, terms: MarketTerms, time: int) -> bool:
