@@ -124,8 +124,8 @@ def test_a_file_that_holds_no_private_key_is_refused(tmp_path):
     path = tmp_path / "zero.key"
     path.write_text("00" * 32)
     shown = runner.invoke(app, ["oracle", "run", "--key-file", str(path), *fixed()])
-    assert shown.exit_code == 1
-    assert "not a private key" in shown.stderr
+    assert shown.exit_code == 2
+    assert "a key is a number from 1" in " ".join(shown.stderr.replace("│", " ").split())
 
 
 def test_the_status_of_nobody_is_a_refusal_with_the_address():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import ndtr
 
+from penstock.pricing import black
 from penstock.pricing.marks import (
     Average,
     Marker,
@@ -17,17 +17,10 @@ from penstock.pricing.marks import (
     expiring_mark,
     option_marks,
 )
+from penstock.pricing.surface import Surface
 
 PRICES = st.floats(1, 1e6)
 OWN = st.one_of(st.none(), st.floats(1e-3, 1e9))
-
-
-def black(forward, strike, years, sigma, call):
-    """Black (1976), undiscounted: Journal of Financial Economics 3, 167-179, equation 11 without its discount."""
-    spread = sigma * math.sqrt(years)
-    d1 = np.log(forward / strike) / spread + spread / 2
-    value = forward * ndtr(d1) - strike * ndtr(d1 - spread)
-    return np.where(call, value, value - forward + strike)
 
 
 def flat(sigma):
@@ -126,7 +119,7 @@ def test_the_delivery_average_divides_by_actual_seconds():
 
 
 def test_option_marks_are_black_76_on_the_surface():
-    marks = option_marks(100, [100, 100], [True, False], 0.5, flat(0.2), black)
+    marks = option_marks(100, [100, 100], [True, False], 0.5, flat(0.2), black.price)
     assert marks == pytest.approx([5.637197779701664] * 2, rel=1e-12)
 
 
@@ -137,7 +130,7 @@ def test_the_surface_is_asked_in_log_moneyness():
         asked.append((k, years))
         return 0.5 - 0.1 * k
 
-    option_marks(100, [50, 200], [True, True], 0.25, skew, black)
+    option_marks(100, [50, 200], [True, True], 0.25, skew, black.price)
     assert asked[0][0] == pytest.approx([math.log(0.5), math.log(2)])
     assert asked[0][1] == 0.25
 
@@ -145,14 +138,19 @@ def test_the_surface_is_asked_in_log_moneyness():
 @given(PRICES, st.lists(st.floats(0.2, 5), min_size=1, max_size=6), st.floats(1e-4, 3), st.floats(0.01, 3))
 def test_option_marks_keep_parity_and_bounds(forward, ratios, years, sigma):
     strikes = [forward * ratio for ratio in ratios]
-    calls = option_marks(forward, strikes, [True] * len(strikes), years, flat(sigma), black)
-    puts = option_marks(forward, strikes, [False] * len(strikes), years, flat(sigma), black)
+    calls = option_marks(forward, strikes, [True] * len(strikes), years, flat(sigma), black.price)
+    puts = option_marks(forward, strikes, [False] * len(strikes), years, flat(sigma), black.price)
     assert calls - puts == pytest.approx(forward - np.array(strikes), abs=1e-8 * forward)
     assert (calls >= np.maximum(forward - np.array(strikes), 0)).all() and (calls <= forward).all()
 
 
+def test_the_surface_of_this_layer_fits_in():
+    surface = Surface.flat(0.2)
+    assert option_marks(100, [100], [True], 0.5, surface.volatility, black.price) == pytest.approx([5.637197779701664])
+
+
 def test_at_expiry_an_option_is_worth_what_it_pays():
-    assert list(option_marks(100, [90, 110, 110], [True, True, False], 0, flat(0.2), black)) == [10, 0, 10]
+    assert list(option_marks(100, [90, 110, 110], [True, True, False], 0, flat(0.2), black.price)) == [10, 0, 10]
 
 
 @pytest.mark.parametrize(
@@ -175,11 +173,11 @@ def test_at_expiry_an_option_is_worth_what_it_pays():
         (lambda: delivery_average([1], [0]), "seconds"),
         (lambda: delivery_average([-1], [1]), "prices"),
         (lambda: delivery_average([1, 2], [1]), "shapes"),
-        (lambda: option_marks(0, [1], [True], 1, flat(1), black), "forward"),
-        (lambda: option_marks(1, [0], [True], 1, flat(1), black), "strikes"),
-        (lambda: option_marks(1, [1], [True, False], 1, flat(1), black), "shapes"),
-        (lambda: option_marks(1, [1], [True], -1, flat(1), black), "years"),
-        (lambda: option_marks(1, [1], [True], 1, flat(math.nan), black), "volatility"),
+        (lambda: option_marks(0, [1], [True], 1, flat(1), black.price), "forward"),
+        (lambda: option_marks(1, [0], [True], 1, flat(1), black.price), "strikes"),
+        (lambda: option_marks(1, [1], [True, False], 1, flat(1), black.price), "shapes"),
+        (lambda: option_marks(1, [1], [True], -1, flat(1), black.price), "years"),
+        (lambda: option_marks(1, [1], [True], 1, flat(math.nan), black.price), "volatility"),
         (lambda: option_marks(1, [1], [True], 1, flat(1), lambda *_: np.array([2.0])), "price"),
         (lambda: option_marks(1, [1], [True], 1, flat(1), lambda *_: np.array([math.nan])), "price"),
     ],

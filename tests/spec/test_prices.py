@@ -22,8 +22,9 @@ def world():
 
 
 def test_two_of_three_oracles_set_a_price(world):
+    since = world.state.markets[0].priced_since
     assert world.price(INDEX + 50, INDEX + 100) == [
-        PricePublished(world.sequence, 0, world.time - 999, INDEX + 50, INDEX + 100, 0, 2)
+        PricePublished(world.sequence, 0, world.time - 999, INDEX + 50, INDEX + 100, 49_997, 0, 0, since, 0, 2)
     ]
 
 
@@ -76,6 +77,42 @@ def test_a_step_of_exactly_one_percent_is_allowed(world, change):
     assert reasons(world.price(INDEX + change)) == []
 
 
+def test_the_premium_stays_in_the_band_and_moves_by_steps(world):
+    for premium in (10_000_001, -10_000_001):
+        world.assert_refused(
+            Reason.PRICE_STEP_TOO_LARGE, lambda p=premium: world.price(INDEX, premium=p), guarded=False
+        )
+    assert reasons(world.price(INDEX, premium=10_000_000)) == []
+    world.assert_refused(Reason.PREMIUM_OUT_OF_BAND, lambda: world.price(INDEX, premium=10_000_001), guarded=False)
+    assert reasons(world.price(INDEX, premium=0)) == []
+
+
+def test_a_dated_market_has_no_premium():
+    from spec.contracts import FUTURE_MARKET, chain
+
+    dated = chain()
+    dated.assert_refused(
+        Reason.PREMIUM_OUT_OF_BAND, lambda: dated.price(INDEX, market=FUTURE_MARKET, premium=1), guarded=False
+    )
+
+
+def test_an_options_mark_moves_by_steps_of_the_index_between_its_bounds():
+    """Steps of 2 % and a band of 5 % of an index of 100,000 USD."""
+    from spec.contracts import CALL_MARKET, chain
+
+    options = chain(strike=950_000)
+    options.assert_refused(
+        Reason.PRICE_STEP_TOO_LARGE, lambda: options.price(INDEX, 90_001, market=CALL_MARKET), guarded=False
+    )
+    assert reasons(options.price(INDEX, 90_000, market=CALL_MARKET)) == []
+    for mark in (70_000, 50_000, 30_000, 10_000, 1):
+        assert reasons(options.price(INDEX, mark, market=CALL_MARKET)) == [], "the intrinsic value less the band is 0"
+    options.price(INDEX + 10_000, 1, market=CALL_MARKET)
+    options.assert_refused(
+        Reason.MARK_OUT_OF_BAND, lambda: options.price(INDEX + 12_000, 1, market=CALL_MARKET), guarded=False
+    )
+
+
 def test_the_mark_stays_near_the_index():
     world = World()
     world.assert_refused(Reason.MARK_OUT_OF_BAND, lambda: world.price(INDEX, INDEX + 10_001), guarded=False)
@@ -84,23 +121,40 @@ def test_the_mark_stays_near_the_index():
 
 
 @pytest.mark.parametrize(
-    ("mark", "rate"),
+    ("premium", "rate"),
     [
-        (1_000_000, 0),
-        (1_000_200, 0),
-        (1_000_250, 0),
-        (999_750, 0),
-        (1_000_300, PERCENT * 5 // 1_000),
-        (999_700, -PERCENT * 5 // 1_000),
-        (999_000, -PERCENT * 75 // 1_000),
-        (1_001_000, PERCENT * 75 // 1_000),
-        (1_009_000, PERCENT // 2),
-        (991_000, -PERCENT // 2),
+        (0, 0),
+        (PERCENT * 2 // 100, 0),
+        (PERCENT * 25 // 1_000, 0),
+        (-PERCENT * 25 // 1_000, 0),
+        (PERCENT * 3 // 100, PERCENT * 5 // 1_000),
+        (-PERCENT * 3 // 100, -PERCENT * 5 // 1_000),
+        (-PERCENT // 10, -PERCENT * 75 // 1_000),
+        (PERCENT // 10, PERCENT * 75 // 1_000),
+        (PERCENT * 9 // 10, PERCENT // 2),
+        (-PERCENT * 9 // 10, -PERCENT // 2),
     ],
 )
-def test_the_rate_is_the_premium_outside_its_dead_zone_capped(mark, rate):
+def test_the_rate_is_the_premium_outside_its_dead_zone_capped(premium, rate):
     """Deribit's examples: premium 0.02 % → 0, 0.03 % → 0.005 %, −0.1 % → −0.075 %; cap 0.5 %."""
-    assert funding_rate(Market(terms(), b"", index_price=INDEX, mark_price=mark)) == rate
+    assert funding_rate(Market(terms(), b"", index_price=INDEX, mark_price=INDEX, premium=premium)) == rate
+
+
+@pytest.mark.parametrize(
+    ("premium", "rate"),
+    [
+        (PERCENT, PERCENT * 95 // 100),
+        (PERCENT // 100, PERCENT // 100),
+        (0, PERCENT // 100),
+        (-PERCENT, -PERCENT * 95 // 100),
+        (PERCENT * 6 // 100, PERCENT // 100),
+        (PERCENT * 50, PERCENT * 32),
+    ],
+)
+def test_other_terms_give_the_rate_with_interest(premium, rate):
+    """Hyperliquid's examples: 1 % → 0.95 %, 0.01 % → 0.01 %; its cap of 4 % an hour is 32 % in eight."""
+    interest = terms(funding_interest=PERCENT // 100, funding_clamp=PERCENT * 5 // 100, funding_cap=PERCENT * 32)
+    assert funding_rate(Market(interest, b"", index_price=INDEX, mark_price=INDEX, premium=premium)) == rate
 
 
 def test_a_market_without_a_price_has_no_rate():

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from penstock.pricing.index import Flaw
 from penstock.protocol.commands import PublishPrice
+from penstock.protocol.instruments import OPTION
 from penstock.protocol.quantities import MICRO, PPM
 from penstock.protocol.signing import Signer, digest_of, hash_record, seal
-from penstock.protocol.terms import OPTION
 from penstock.venue.oracle.cosigning import Objected
 from penstock.venue.oracle.decisions import Outcome
 from penstock.venue.oracle.endpoint import ask_status

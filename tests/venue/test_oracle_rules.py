@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -54,6 +54,7 @@ def objection(record=None, *, signers=(KEYS[1],), time=None, committed=HERE, vie
 
 
 @given(PRICES, st.floats(-0.0099, 0.0099), PRICES, st.floats(-0.004, 0.004))
+@example(1_000, -0.009765625, 1_009, 0.0)  # on the edge of the band, and too small to stay on it
 def test_the_venue_takes_every_step_and_the_walk_arrives(start, off, goal, wanted_off):
     start, goal = max(start, 1_000), max(goal, 1_000)
     goal = min(max(goal, start // 2), start * 2)
@@ -74,6 +75,10 @@ def test_the_venue_takes_every_step_and_the_walk_arrives(start, off, goal, wante
 
 def test_from_no_price_the_first_is_the_wanted_one_with_its_mark_in_the_band():
     assert next_step(Price(0, 0), Price(1_000, 2_000), 9_000, 10_000) == Price(1_000, 1_010)
+
+
+def test_where_the_mark_cannot_follow_the_index_waits_for_it():
+    assert next_step(Price(1_000, 990), Price(1_009, 1_009), 9_000, 10_000) == Price(1_008, 998)
 
 
 def test_a_committed_mark_far_outside_the_band_has_no_step():

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from penstock import __version__
+from penstock.cli.claims import claim_account, prove_account
 from penstock.cli.demo import run_demo, run_up
 from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
@@ -28,6 +29,8 @@ app.command("backup")(run_backup)
 app.command("restore")(run_restore)
 app.command("doctor")(run_doctor)
 app.command("follow")(run_follow)
+accounts.command("prove")(prove_account)
+accounts.command("claim")(claim_account)
 app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")

@@ -72,10 +72,7 @@ def run(
 ) -> None:
     """Run one oracle: look at the sources, propose prices in its turn, sign what the others propose if it agrees."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
-    try:
-        signer = Signer(read_key(key_file))
-    except ValueError as error:
-        raise refuse(f"{key_file}: not a private key: {error}") from error
+    signer = Signer(read_key(key_file))
     rules = OracleRules(
         index=IndexRules(least=least, agreeing=2, stale_after=stale_after), every=every, farthest=farthest
     )

@@ -20,8 +20,8 @@ DELIVERY_WINDOW: Final = 1_800.0
 Floats = NDArray[np.float64]
 Volatility = Callable[[Floats, float], Floats]
 """(log-moneyness ln(K/F) of shape (n,), years) → volatility a year, shape (n,)."""
-OptionPrice = Callable[[float, Floats, float, Floats, NDArray[np.bool_]], Floats]
-"""(forward, strikes (n,), years, volatilities (n,), calls (n,)) → undiscounted Black-76 prices, shape (n,)."""
+OptionPrice = Callable[[float, Floats, Floats, float, NDArray[np.bool_]], Floats]
+"""(forward, strikes (n,), volatilities (n,), years, calls (n,)) → undiscounted prices, shape (n,): `black.price`."""
 
 
 class Average(Struct):
@@ -156,9 +156,9 @@ def option_marks(
 ) -> Floats:
     """Undiscounted option marks (USD), shape (n,), off a volatility surface.
 
-    `strikes` (USD) and `calls` (bool) have shape (n,); `years` to expiry, 0 at it. `price` is Black-76. In the last
-    half hour `forward` is `expiring_mark`'s. Raises ValueError for an input out of range, and where the surface or the
-    price function gives no number or a price outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for a put.
+    `strikes` (USD) and `calls` (bool) have shape (n,); `years` to expiry, 0 at it. `price` is Black-76 (`black.price`).
+    In the last half hour `forward` is `expiring_mark`'s. Raises ValueError for an input out of range, and where the
+    surface or the price function gives no number or a price outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for a put.
     """
     strike = np.asarray(strikes, dtype=np.float64)
     call = np.asarray(calls, dtype=np.bool_)
@@ -176,7 +176,7 @@ def option_marks(
     sigma = np.asarray(volatility(np.log(strike / forward), years), dtype=np.float64)
     if sigma.shape != strike.shape or not (np.isfinite(sigma).all() and (sigma >= 0).all()):
         raise ValueError("volatility: the surface wants to give a finite number, 0 or more, for each strike")
-    value = np.asarray(price(forward, strike, years, sigma, call), dtype=np.float64)
+    value = np.asarray(price(forward, strike, sigma, years, call), dtype=np.float64)
     ceiling = np.where(call, forward, strike)
     slack = 1e-9 * forward
     if value.shape != strike.shape or not ((value >= floor - slack) & (value <= ceiling + slack)).all():

@@ -10,6 +10,7 @@ from penstock.protocol.words import (
     Bool,
     Bytes32,
     Codec,
+    Int32,
     Uint8,
     Uint16,
     Uint24,
@@ -26,6 +27,9 @@ GOOD_TIL_CANCELLED: Final = 0
 IMMEDIATE_OR_CANCEL: Final = 1
 INDEPENDENT: Final = 0
 ATOMIC: Final = 1
+OPEN: Final = 0
+REDUCE_ONLY: Final = 1
+HALTED: Final = 2
 
 SCOPE_TRADE: Final = 1
 SCOPE_CANCEL: Final = 2
@@ -38,6 +42,7 @@ class PlaceOrder(Struct, frozen=True):
 
     `price` in price units, `size` in size units (of a replace: the remaining size wanted), `fill_guard` the
     filled size of the slot's order that the sender has seen (ANY_FILL: no matter), times in venue microseconds.
+    `builder` is the subaccount of whoever brought the order: what it takes pays `builder_fee_ppm` to it, besides fees.
     """
 
     subaccount: Uint24
@@ -53,6 +58,8 @@ class PlaceOrder(Struct, frozen=True):
     post_only: Bool
     reduce_only: Bool
     max_fee_ppm: Uint24
+    builder: Uint24 = 0
+    builder_fee_ppm: Uint24 = 0
 
 
 class CancelOrder(Struct, frozen=True):
@@ -120,12 +127,35 @@ class Bundle(Struct, frozen=True):
 
 
 class PublishPrice(Struct, frozen=True):
-    """Set a market's index and mark (price units), signed by k of n oracle keys."""
+    """Set a market's index and mark (price units), signed by k of n oracle keys.
+
+    `premium` is what funding follows: the impact price's distance from the index, in parts of 1e9; 0 if dated.
+    """
 
     market: Uint24
     published_at: Uint64
     index_price: Uint40
     mark_price: Uint40
+    premium: Int32 = 0
+
+
+class SetMarketStatus(Struct, frozen=True):
+    """The guardian opens a market (0), lets it only reduce positions (1) or halts it (2); ends by itself after 72 h.
+
+    `nonce` is venue time in microseconds, at most 60 s off, above every earlier one of the guardian's.
+    """
+
+    market: Uint24
+    nonce: Uint64
+    status: Uint8
+
+
+class DelistMarket(Struct, frozen=True):
+    """The governor gives a perpetual an end, `expiry` (s), at least seven days ahead; then it expires like a future."""
+
+    market: Uint24
+    nonce: Uint64
+    expiry: Uint40
 
 
 class CreditDeposit(Struct, frozen=True):
@@ -163,12 +193,77 @@ class RemoveDeadOrder(Struct, frozen=True):
     slot: Uint16
 
 
+class ListMarket(Struct, frozen=True):
+    """Poke: list what a template foresees. Refused for any other expiry (s), strike (price units) or option type."""
+
+    template: Uint16
+    expiry: Uint40
+    strike: Uint40
+    option_type: Uint8
+
+
+class ExpireMarket(Struct, frozen=True):
+    """Poke: fix a market's settlement price, the mean index of its last 30 minutes. Refused before its expiry."""
+
+    market: Uint24
+
+
+class ExpirePosition(Struct, frozen=True):
+    """Poke: turn a position in an expired market into cash. Refused where there is none."""
+
+    subaccount: Uint24
+    market: Uint24
+
+
+class ReopenMarket(Struct, frozen=True):
+    """Poke: end a halt or a reduce-only order of the guardian whose time is over."""
+
+    market: Uint24
+
+
+class MarkStale(Struct, frozen=True):
+    """Poke: say on the record that a market's price is too old. Refused while it is fresh, or already said."""
+
+    market: Uint24
+
+
+class PayBuilder(Struct, frozen=True):
+    """Poke: move what a market has gathered for a builder into its subaccount. Refused when that is nothing."""
+
+    market: Uint24
+    subaccount: Uint24
+
+
 SlotCommand = PlaceOrder | CancelOrder | CancelAll | Withdraw | GrantSession | RevokeSession
-Poke = Liquidate | AccrueFunding | SweepFees | RemoveDeadOrder
-Record = SlotCommand | Bundle | PublishPrice | CreditDeposit | Poke
+RolePlayed = SetMarketStatus | DelistMarket
+Poke = (
+    Liquidate
+    | AccrueFunding
+    | SweepFees
+    | RemoveDeadOrder
+    | ListMarket
+    | ExpireMarket
+    | ExpirePosition
+    | ReopenMarket
+    | MarkStale
+    | PayBuilder
+)
+Record = SlotCommand | Bundle | PublishPrice | RolePlayed | CreditDeposit | Poke
 
 SLOT_COMMANDS: Final = (PlaceOrder, CancelOrder, CancelAll, Withdraw, GrantSession, RevokeSession)
-POKES: Final = (Liquidate, AccrueFunding, SweepFees, RemoveDeadOrder)
+ROLE_COMMANDS: Final = (SetMarketStatus, DelistMarket)
+POKES: Final = (
+    Liquidate,
+    AccrueFunding,
+    SweepFees,
+    RemoveDeadOrder,
+    ListMarket,
+    ExpireMarket,
+    ExpirePosition,
+    ReopenMarket,
+    MarkStale,
+    PayBuilder,
+)
 RECORD_TYPES: Final = (
     PlaceOrder,
     CancelOrder,
@@ -178,11 +273,9 @@ RECORD_TYPES: Final = (
     RevokeSession,
     Bundle,
     PublishPrice,
+    *ROLE_COMMANDS,
     CreditDeposit,
-    Liquidate,
-    AccrueFunding,
-    SweepFees,
-    RemoveDeadOrder,
+    *POKES,
 )
 CODECS: Final[dict[type, Codec]] = {record_type: Codec(record_type) for record_type in RECORD_TYPES}
 _BY_TYPEHASH: Final = {codec.typehash: codec for codec in CODECS.values()}

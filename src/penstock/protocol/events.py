@@ -151,6 +151,7 @@ class Traded(Struct, frozen=True, tag=True):
     `maker_accepted` is the stamp of the maker's order, `maker_priority` and its member where it got its place.
     `taker_equity`, `taker_initial` (1e-6 USDC) and `taker_held` (size units) are the taker's before its first fill
     of this command; `last` marks its last. So whoever judges one fill can judge what the whole command did.
+    `taker_fee` is the venue's; `builder_fee` goes on top, to subaccount `builder`.
     In a liquidation the taker has no order: `taker_slot` is 65,535 and `taker_hash` zero.
     """
 
@@ -178,6 +179,8 @@ class Traded(Struct, frozen=True, tag=True):
     taker_equity: int
     taker_initial: int
     taker_held: int
+    builder: int
+    builder_fee: int
     liquidation: bool
     last: bool
     maker_hash: bytes
@@ -185,14 +188,22 @@ class Traded(Struct, frozen=True, tag=True):
 
 
 class PricePublished(Struct, frozen=True, tag=True):
-    """Index and mark moved; `rate_time` is the funding rate × time gathered so far."""
+    """Index and mark moved.
+
+    `rate_time` is the funding rate × time gathered so far, `window_sum` the index × time of the last 30 minutes before
+    expiry, `priced_since` the market's first price; `crowding` (1e-4) how far initial margin is on its way to 100 %.
+    """
 
     sequence: int
     market: int
     published_at: int
     index_price: int
     mark_price: int
+    premium: int
     rate_time: int
+    window_sum: int
+    priced_since: int
+    crowding: int
     signers: int
 
 
@@ -230,6 +241,67 @@ class ShortfallCovered(Struct, frozen=True, tag=True):
     booked: int
 
 
+class MarketListed(Struct, frozen=True, tag=True):
+    """A template's contract is listed as market `market`; expiry in seconds, strike in price units."""
+
+    sequence: int
+    market: int
+    template: int
+    expiry: int
+    strike: int
+    option_type: int
+
+
+class MarketFlagged(Struct, frozen=True, tag=True):
+    """The market's flags are now these. `until`: when what the guardian asked for may end (µs); `flagged_at`: when it
+    last asked; `nonce`: the guardian's of this command, 0 of a poke."""
+
+    sequence: int
+    market: int
+    flags: int
+    until: int
+    flagged_at: int
+    nonce: int
+
+
+class MarketDelisted(Struct, frozen=True, tag=True):
+    """The perpetual ends at `expiry` (s)."""
+
+    sequence: int
+    market: int
+    expiry: int
+    nonce: int
+
+
+class MarketExpired(Struct, frozen=True, tag=True):
+    """The market is over: `index_price` is the mean of its last 30 minutes, `mark_price` what one unit pays."""
+
+    sequence: int
+    market: int
+    index_price: int
+    mark_price: int
+    funding_index: int
+
+
+class PositionExpired(Struct, frozen=True, tag=True):
+    """A position of `size` in an expired market became `cash` (1e-6 USDC, funding included)."""
+
+    sequence: int
+    subaccount: int
+    market: int
+    size: int
+    cash: int
+
+
+class BuilderPaid(Struct, frozen=True, tag=True):
+    """What the market had gathered for a builder, `amount` (1e-6 USDC), became its cash."""
+
+    sequence: int
+    market: int
+    subaccount: int
+    amount: int
+
+
 Event = (
     SlotGuarded
     | Refused
@@ -247,6 +319,12 @@ Event = (
     | FundingAccrued
     | FeesSwept
     | ShortfallCovered
+    | MarketListed
+    | MarketFlagged
+    | MarketDelisted
+    | MarketExpired
+    | PositionExpired
+    | BuilderPaid
 )
 
 LEDGER_EVENTS = (
@@ -259,6 +337,12 @@ LEDGER_EVENTS = (
     SessionGranted,
     SessionRevoked,
     ShortfallCovered,
+    MarketListed,
+    MarketFlagged,
+    MarketDelisted,
+    MarketExpired,
+    PositionExpired,
+    BuilderPaid,
 )
 NO_SLOT = 0xFFFF
 """The slot of a taker without an order: a liquidation."""

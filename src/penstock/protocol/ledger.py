@@ -57,18 +57,21 @@ SESSION_LEAF: Final = Form(
 MARKET_LEAF: Final = Form(
     "market_leaf",
     "index_price u40, mark_price u40, priced_at u64, rate_time i96, flags u16, funding_index i80, funded_at u64, "
-    "fees i96, spare u16, size_funding i160, entry_total i96, dust u96, shortfall u96, open_interest u56, spare2 u8, "
-    "parameters b32",
+    "fees i96, crowding u16, size_funding i160, entry_total i96, dust u96, shortfall u96, open_interest u56, spare u8, "
+    "window_sum u72, priced_since u64, builder_fees u80, premium i32, spare2 u8, parameters b32",
 )
 GLOBALS: Final = Form("globals", "deposited u96, withdrawn u96, spare u64, ruleset b32")
 TERMS: Final = Form(
     "terms",
-    "market u24, underlying u8, kind u8, tick u40, lot u48, maker_fee_ppm u24, taker_fee_ppm u24, "
+    "market u24, underlying u8, kind u8, tick u40, lot u48, maker_fee_ppm i24, taker_fee_ppm u24, "
     "liquidation_fee_ppm u24, liquidation_band_ppm u24, liquidation_slice u96, price_step_ppm u24, mark_band_ppm u24, "
-    "stale_after u64, funding_interval u64, funding_cap u32, tiers u8",
+    "stale_after u64, funding_interval u64, funding_cap u32, "
+    "funding_interest i32, funding_clamp u32, expiry u40, strike u40, option_type u8, position_cap u56, "
+    "open_interest_cap u56, crowded_from u56, tiers u8",
 )
+TEMPLATE: Final = Form("template", "template u16, dates u8, strike_step u40, strike_band_ppm u24, index_market u24")
 TIER: Final = Form("tier", "notional u96, initial_ppm u24, maintenance_ppm u24")
-LEAF_FORMS: Final = (ACCOUNT_LEAF, POSITION, SLOT_LEAF, SESSION_LEAF, MARKET_LEAF, TERMS, TIER, GLOBALS)
+LEAF_FORMS: Final = (ACCOUNT_LEAF, POSITION, SLOT_LEAF, SESSION_LEAF, MARKET_LEAF, TERMS, TEMPLATE, TIER, GLOBALS)
 
 ENTRY_HEADER: Final = "kind u8, sequence u64, member u8, index u16, "
 ENTRY_FORMS: Final = {
@@ -83,16 +86,25 @@ ENTRY_FORMS: Final = {
             "maker u24, maker_slot u16, maker_session u8, maker_sequence u64, maker_member u8, "
             "maker_priority u64, maker_priority_member u8, maker_fee i96, maker_scenario u8, "
             "taker u24, taker_slot u16, taker_session u8, taker_fee i96, taker_scenario u8, "
-            "taker_equity i128, taker_initial u128, taker_held i56, flags u8, maker_hash b32, taker_hash b32",
+            "taker_equity i128, taker_initial u128, taker_held i56, builder u24, builder_fee u96, flags u8, "
+            "maker_hash b32, taker_hash b32",
         ),
-        (4, "price", "market u24, published_at u64, index_price u40, mark_price u40, signers u8"),
+        (4, "price", "market u24, published_at u64, index_price u40, mark_price u40, premium i32, signers u8"),
         (5, "funding", "market u24, funded_at u64, funding_index i80"),
         (6, "fee", "market u24, fees i96, dust u96, repaid u96"),
         (7, "key", "subaccount u24, session u8, key b20, revoked u8, record_hash b32"),
         (8, "liquidate", "subaccount u24, market u24, from_fees u96, covered u96, booked u96"),
+        (9, "status", "market u24, flags u16, until u64"),
+        (10, "list", "market u24, template u16, expiry u40, strike u40, option_type u8"),
+        (11, "delist", "market u24, expiry u40"),
+        (12, "expire", "market u24, index_price u40, mark_price u40, funding_index i80"),
+        (13, "close", "subaccount u24, market u24, size i56, cash i96"),
+        (14, "builder", "market u24, subaccount u24, amount u96"),
     )
 }
-DEPOSIT, WITHDRAW, TRADE, PRICE, FUNDING, FEE, KEY, LIQUIDATE = ENTRY_FORMS
+DEPOSIT, WITHDRAW, TRADE, PRICE, FUNDING, FEE, KEY, LIQUIDATE, STATUS, LIST, DELIST, EXPIRE, CLOSE, BUILDER = (
+    ENTRY_FORMS
+)
 
 
 class AccountWrite(Struct, frozen=True):

@@ -10,6 +10,9 @@ FUNDING_SCALE: Final = 1 << 32
 RATE_SCALE: Final = 1_000_000_000
 """Funding rates are parts in 1e9 per eight hours."""
 FUNDING_PERIOD: Final = 8 * 3600 * MICRO
+CROWDING_SCALE: Final = 10_000
+SETTLEMENT_WINDOW: Final = 30 * 60 * MICRO
+"""A contract expires at the mean index of this long before its expiry."""
 
 PRICE_BITS: Final = 40
 ORDER_SIZE_BITS: Final = 48
@@ -19,6 +22,7 @@ WITHDRAWN_BITS: Final = 96
 FUNDING_BITS: Final = 78
 SIZE_FUNDING_BITS: Final = 159
 OPEN_INTEREST_BITS: Final = 56
+BUILDER_FEES_BITS: Final = 80
 
 SLOTS: Final = 4096
 FIRST_ORDER_SLOT: Final = 16
@@ -31,8 +35,11 @@ MAX_SESSIONS: Final = 64
 MAX_BUNDLE: Final = 64
 MAX_ENVELOPE: Final = 65_536
 MAX_ORACLES: Final = 16
+MAX_BUILDER_FEE: Final = 1_000
+"""ppm of notional."""
 MAX_SUBACCOUNTS: Final = 1 << 24
 MAX_MARKETS: Final = 1 << 16
+MAX_TEMPLATES: Final = 0xFFFF
 MAX_TIERS: Final = 8
 MAX_SEQUENCE: Final = (1 << 58) - 1
 """A stamp, sequence × 64 + member, fits 64 bits."""

@@ -25,12 +25,16 @@ SESSION_VIEW: Final = Form(
 MARKET_VIEW: Final = Form(
     "market_view",
     "market u24, index_price u40, mark_price u40, priced_at u64, funding_index i80, funding_rate i64, "
-    "open_interest u56, fees i96, dust u96, shortfall u96, rate_time i96, reduce_only u8",
+    "open_interest u56, fees i96, dust u96, shortfall u96, rate_time i96, premium i32, builder_fees u80, flags u16, "
+    "until u64, template u16, expiry u40, strike u40, option_type u8",
+)
+WHAT_IF: Final = Form(
+    "what_if", "equity i128, initial_margin u128, maintenance_margin u128, liquidation_price u40, legal u8"
 )
 RESTING_ORDER: Final = Form(
     "resting_order", "slot u16, nonce u64, market u24, side u8, price u40, size u48, session u8, killed u8"
 )
-VIEW_FORMS: Final = (ACCOUNT_VIEW, POSITION_VIEW, ORDER_VIEW, SESSION_VIEW, MARKET_VIEW, RESTING_ORDER)
+VIEW_FORMS: Final = (ACCOUNT_VIEW, POSITION_VIEW, ORDER_VIEW, SESSION_VIEW, MARKET_VIEW, WHAT_IF, RESTING_ORDER)
 
 _AT_REST_POSITION: Final = Form("position at rest", "market u24, size i56")
 _AT_REST_SESSION: Final = Form("session at rest", "session u8, expiry u40")
@@ -93,7 +97,8 @@ class AccountView(Struct, frozen=True):
 class MarketView(Struct, frozen=True):
     """One market: prices in price units, funding rate in parts per 1e9 and 8 h, money in 1e-6 USDC, dust in 2^-32.
 
-    `rate_time` is funding rate × µs gathered since the last accrual.
+    `rate_time` is funding rate × µs gathered since the last accrual, `until` when a status of the guardian's may end
+    (µs). Of a listed market `template` tells the terms, together with expiry (s), strike and option type.
     """
 
     market: int
@@ -107,7 +112,28 @@ class MarketView(Struct, frozen=True):
     dust: int
     shortfall: int
     rate_time: int
-    reduce_only: bool
+    premium: int
+    builder_fees: int
+    flags: int
+    until: int
+    template: int
+    expiry: int
+    strike: int
+    option_type: int
+
+
+class WhatIf(Struct, frozen=True):
+    """An account as an act would leave it: money in 1e-6 USDC, open orders included in `initial_margin`.
+
+    `liquidation_price` is the mark of the market asked about at which the account falls below maintenance margin, all
+    else unchanged (price units; 0: at none). `legal`: whether the act may leave it so.
+    """
+
+    equity: int
+    initial_margin: int
+    maintenance_margin: int
+    liquidation_price: int
+    legal: bool
 
 
 class RestingOrder(Struct, frozen=True):
@@ -157,8 +183,13 @@ def decode_account_view(packed: bytes) -> AccountView:
 
 def decode_market_view(packed: bytes) -> MarketView:
     """The view of one market_view form."""
-    *values, reduce_only = MARKET_VIEW.values(packed)
-    return MarketView(*values, bool(reduce_only))  # type: ignore[call-arg]
+    return MarketView(*MARKET_VIEW.values(packed))
+
+
+def decode_what_if(packed: bytes) -> WhatIf:
+    """The view of one what_if form."""
+    *values, legal = WHAT_IF.values(packed)
+    return WhatIf(*values, bool(legal))  # type: ignore[call-arg]
 
 
 def decode_resting(packed: bytes) -> Iterator[AtRest]:

@@ -4,7 +4,7 @@ message  signers u8 · signer b20 each · hashed record · members u8 · hashed 
 hashed record  record hash b32 · length u16 · record
 command  sequence u64 · time u64 · length u32 · message
 applied  length u32 · events u16 · (kind u8 · fields) each · entries u16 · (length u32 · written) each
-written  length u8 · packed entry · accounts u8 · account write each · markets u8 · (market u24 · leaf b160) each
+written  length u8 · packed entry · accounts u8 · account write each · markets u8 · (market u24 · leaf b192) each
          · flags u8 (1: global leaf, 2: deposit head) · global leaf b64 · deposit head b32
 account write  subaccount u24 · head b64 · positions u8 · word b32 each · slots u8 · (slot u16 · leaf b64) each
          · sessions u8 · (session u8 · leaf b64) each
@@ -57,16 +57,23 @@ _EVENTS: Final[list[tuple[type, str]]] = [
         "maker_nonce u64, maker_session u8, maker_accepted u64, maker_priority u64, maker_priority_member u8, "
         "maker_fee i96, taker u24, taker_slot u16, taker_nonce u64, taker_session u8, taker_price u40, "
         "taker_flags u32, taker_fee i96, taker_equity i128, taker_initial u128, taker_held i56, "
-        "liquidation u8, last u8, "
+        "builder u24, builder_fee u96, liquidation u8, last u8, "
         "maker_hash b32, taker_hash b32",
     ),
     (
         say.PricePublished,
-        "sequence u64, market u24, published_at u64, index_price u40, mark_price u40, rate_time i96, signers u8",
+        "sequence u64, market u24, published_at u64, index_price u40, mark_price u40, premium i32, rate_time i96, "
+        "window_sum u72, priced_since u64, crowding u16, signers u8",
     ),
     (say.FundingAccrued, "sequence u64, market u24, funded_at u64, funding_index i80"),
     (say.FeesSwept, "sequence u64, market u24, fees i96, dust u96, repaid u96"),
     (say.ShortfallCovered, "sequence u64, subaccount u24, market u24, from_fees u96, covered u96, booked u96"),
+    (say.MarketListed, "sequence u64, market u24, template u16, expiry u40, strike u40, option_type u8"),
+    (say.MarketFlagged, "sequence u64, market u24, flags u16, until u64, flagged_at u64, nonce u64"),
+    (say.MarketDelisted, "sequence u64, market u24, expiry u40, nonce u64"),
+    (say.MarketExpired, "sequence u64, market u24, index_price u40, mark_price u40, funding_index i80"),
+    (say.PositionExpired, "sequence u64, subaccount u24, market u24, size i56, cash i96"),
+    (say.BuilderPaid, "sequence u64, market u24, subaccount u24, amount u96"),
 ]
 EVENT_FORMS: Final = {
     number: (event, Form(event.__name__, layout)) for number, (event, layout) in enumerate(_EVENTS, start=1)

@@ -11,11 +11,11 @@ WORD = 32
 
 
 class Atom(Struct, frozen=True):
-    """A static ABI atom: its name in EIP-712 and how many low bits of the word it may use."""
+    """A static ABI atom: its name in EIP-712, how many bits it has, and whether it is signed (two's complement)."""
 
     name: str
     bits: int
-    left_aligned: bool = False
+    signed: bool = False
 
 
 def keccak(payload: bytes) -> bytes:
@@ -32,6 +32,7 @@ Uint40 = Annotated[int, Atom("uint40", 40)]
 Uint48 = Annotated[int, Atom("uint48", 48)]
 Uint64 = Annotated[int, Atom("uint64", 64)]
 Uint96 = Annotated[int, Atom("uint96", 96)]
+Int32 = Annotated[int, Atom("int32", 32, signed=True)]
 Bool = Annotated[bool, Atom("bool", 1)]
 Address = Annotated[bytes, Atom("address", 160)]
 Bytes32 = Annotated[bytes, Atom("bytes32", 256)]
@@ -48,8 +49,8 @@ class Codec:
         self.typehash = keccak(self.encode_type.encode())
         self.length = WORD * (1 + len(self.fields))
         self._readers = [
-            (WORD * (i + 1), WORD * (i + 2), 1 << atom.bits, atom.name, name)
-            for i, (name, atom) in enumerate(self.fields)
+            (WORD * (i + 1), WORD * (i + 2), 1 << (atom.bits - atom.signed), atom)
+            for i, (_, atom) in enumerate(self.fields)
         ]
 
     def encode(self, record: Struct) -> bytes:
@@ -63,9 +64,11 @@ class Codec:
                 words.append(value.rjust(WORD, b"\0"))
                 continue
             # Neither 1.5 nor "1": what is signed is what was meant.
-            if not isinstance(value, int) or not 0 <= value < 1 << atom.bits:
-                raise ValueError(f"{self.record_type.__name__}.{name}: {value!r} is not in 0..2^{atom.bits}-1")
-            words.append(value.to_bytes(WORD, "big"))
+            most = 1 << (atom.bits - atom.signed)
+            if not isinstance(value, int) or not (-most if atom.signed else 0) <= value < most:
+                least = f"-2^{atom.bits - 1}" if atom.signed else "0"
+                raise ValueError(f"{self.record_type.__name__}.{name}: {value!r} is not in {least}..{most - 1}")
+            words.append(value.to_bytes(WORD, "big", signed=atom.signed))
         return b"".join(words)
 
     def decode(self, record: bytes) -> Struct:
@@ -73,17 +76,17 @@ class Codec:
         if len(record) != self.length:
             raise Refusal(Reason.RECORD_LENGTH_WRONG)
         values: list[Any] = []
-        for start, end, limit, atom, _ in self._readers:
+        for start, end, limit, atom in self._readers:
             word = record[start:end]
-            if atom == "bytes32":
+            if atom.name == "bytes32":
                 values.append(word)
                 continue
-            number = int.from_bytes(word, "big")
-            if number >= limit:
+            number = int.from_bytes(word, "big", signed=atom.signed)
+            if not (-limit if atom.signed else 0) <= number < limit:
                 raise Refusal(Reason.WORD_NOT_CANONICAL)
-            if atom == "address":
+            if atom.name == "address":
                 values.append(word[12:])
-            elif atom == "bool":
+            elif atom.name == "bool":
                 values.append(number == 1)
             else:
                 values.append(number)

@@ -2,12 +2,13 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -20,13 +21,18 @@ from penstock.settlement.contracts import repository
 from penstock.simulation.accounts import everybody, local_accounts
 from penstock.simulation.exit_drill import Conservation, Exits, claim_all, conserve
 from penstock.simulation.local_chain import LocalChain, fund, open_local_chain
-from penstock.simulation.local_venue import LocalVenue, dev_clock
+from penstock.simulation.local_venue import LocalVenue, check_start, dev_clock
+from penstock.simulation.recording import check_folder
+from penstock.simulation.replay_run import sample_folder
 from penstock.simulation.watching import Watched, watch
 from penstock.venue.outcomes import Recorded
 from penstock.venue.recovery import Roots, replay_journal
 
 SILENCE = 180.0
 """Seconds without a line from the replay after which it counts as hung; measuring the whole tape is silent longest."""
+BEFORE: Final = ("starting", "loading", "preparing")
+"""Phases in which nothing has been played."""
+DISK_USE: Final = "; every level at real time writes about 160 MB a minute"
 Say = Callable[[str], None]
 Show = Callable[["Demo"], Coroutine[Any, Any, None]]
 
@@ -46,6 +52,10 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     recording: Path | None = None
 
 
+class Interrupted(Exception):
+    """It was stopped before the replay began, or told twice to stop: there is nothing to report."""
+
+
 class Demo:
     """One run. `progress` may be read at any time while it runs."""
 
@@ -59,12 +69,21 @@ class Demo:
         self._replay: asyncio.subprocess.Process | None = None
 
     async def run(self, show: Show) -> dict[str, Any]:
-        """Everything from chain to report. `show` runs beside the replay and is cancelled after it."""
+        """Everything from chain to report. `show` runs beside the replay and is cancelled after it.
+
+        Raises Interrupted when `stop` is set before the replay has begun; OSError for a home or port in use, and
+        RecordingError for a recording that is not there, before there is a chain.
+        """
+        check_start(self.options.home, self.options.port)
+        check_folder(self.options.recording or sample_folder())
         home = self.options.home or Path(tempfile.mkdtemp(prefix="penstock-demo-"))
+        self._say(f"home {home.resolve()}{DISK_USE if self.options.home else f', removed at the end{DISK_USE}'}")
         local = await asyncio.to_thread(open_local_chain, self._accounts, int(time.time()))
         try:
             self._say(local.chain.describe())
+            self._go_on()
             await self._open(local, home)
+            self._go_on()
             return await self._play_and_leave(local, home, show)
         finally:
             await self._end_replay()
@@ -73,6 +92,15 @@ class Demo:
             local.close()
             if self.options.home is None:
                 shutil.rmtree(home, ignore_errors=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the replay has begun, so that there is something to close, withdraw and report."""
+        return self.progress["phase"] not in BEFORE
+
+    def _go_on(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted("before the replay began")
 
     async def _open(self, local: LocalChain, home: Path) -> None:
         owners = [trader.owner().address for trader in everybody()]
@@ -127,7 +155,10 @@ class Demo:
                     ) from None
                 continue
             if not line:
-                raise RuntimeError(f"the replay ended early with exit code {await replay.wait()}")
+                code = await replay.wait()
+                if code == -signal.SIGKILL:
+                    self._go_on()
+                raise RuntimeError(f"the replay ended early with exit code {code}")
             heard = time.monotonic()
             self.progress = msgspec.json.decode(line)
             if self.progress["phase"] == "done":
@@ -136,7 +167,10 @@ class Demo:
     async def _stop_replay(self) -> None:
         await self.stop.wait()
         if self._replay is not None and self._replay.returncode is None:
-            self._replay.terminate()
+            if self.begun:
+                self._replay.terminate()
+            else:
+                self._replay.kill()
 
     async def _end_replay(self) -> None:
         if self._replay is not None and self._replay.returncode is None:

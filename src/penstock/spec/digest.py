@@ -15,7 +15,8 @@ def engine_root(state: State) -> bytes:
 def state_words(state: State) -> bytes:
     """ruleset ‖ deposits ‖ markets ‖ accounts, both ascending; a list comes after its length. 32 bytes a word."""
     parts = [state.ruleset, state.deposit_head]
-    parts.append(_words(state.deposits, state.deposited, state.withdrawn, len(state.markets)))
+    parts.append(_words(state.deposits, state.deposited, state.withdrawn))
+    parts.append(_words(state.guardian_nonce, state.governor_nonce, len(state.markets)))
     parts += [_market(market) for _, market in sorted(state.markets.items())]
     parts.append(_words(len(state.accounts)))
     parts += [_account(subaccount, account) for subaccount, account in sorted(state.accounts.items())]
@@ -29,9 +30,12 @@ def _words(*values: int) -> bytes:
 def _market(market: Market) -> bytes:
     return (
         _words(
-            market.terms.market, market.index_price, market.mark_price, market.priced_at, market.rate_time,
-            market.reduce_only, market.funding_index, market.funded_at, market.fees, market.size_funding,
-            market.entry_total, market.dust, market.shortfall, market.open_interest,
+            market.terms.market, market.template, market.terms.expiry, market.terms.strike, market.terms.option_type,
+            market.index_price, market.mark_price, market.premium, market.priced_at, market.priced_since,
+            market.rate_time, market.window_sum, market.flags, market.until, market.flagged_at, market.crowding,
+            market.funding_index, market.funded_at, market.fees, market.size_funding,
+            market.entry_total, market.dust, market.shortfall, market.open_interest, market.builder_fees,
+            len(market.builders), *(n for pair in sorted(market.builders.items()) for n in pair),
         )
         + market.parameters
         + _queues(market.book)

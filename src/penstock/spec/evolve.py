@@ -5,8 +5,19 @@ from typing import Any
 
 from penstock.protocol import events as say
 from penstock.protocol.quantities import FUNDING_SCALE
+from penstock.spec.evolve_markets import MARKET_WRITERS
 from penstock.spec.positions import fill, signed
-from penstock.spec.state import INSURANCE_FUND, Account, FilledSlot, Market, Order, Session, State, stamp
+from penstock.spec.state import (
+    INSURANCE_FUND,
+    SHORTFALL_BOOKED,
+    Account,
+    FilledSlot,
+    Market,
+    Order,
+    Session,
+    State,
+    stamp,
+)
 
 
 def evolve(state: State, event: say.Event) -> None:
@@ -109,8 +120,11 @@ def _trade(state: State, event: say.Traded) -> None:
     maker, taker = state.accounts[event.maker], state.accounts[event.taker]
     change = signed(event.taker_side, event.size)
     _fill(market, maker, event, -change, event.maker_fee)
-    _fill(market, taker, event, change, event.taker_fee)
+    _fill(market, taker, event, change, event.taker_fee + event.builder_fee)
     market.fees += event.maker_fee + event.taker_fee
+    if event.builder_fee:
+        market.builders[event.builder] = market.builders.get(event.builder, 0) + event.builder_fee
+        market.builder_fees += event.builder_fee
     order = maker.orders[event.maker_slot]
     order.size -= event.size
     order.filled += event.size
@@ -151,24 +165,14 @@ def _fill_taker_slot(taker: Account, event: say.Traded) -> None:
     slot.filled += event.size
 
 
-def _price(state: State, event: say.PricePublished) -> None:
-    market = state.markets[event.market]
-    market.index_price, market.mark_price = event.index_price, event.mark_price
-    market.priced_at, market.rate_time = event.published_at, event.rate_time
-
-
-def _funding(state: State, event: say.FundingAccrued) -> None:
-    market = state.markets[event.market]
-    market.funding_index, market.funded_at, market.rate_time = event.funding_index, event.funded_at, 0
-
-
 def _sweep(state: State, event: say.FeesSwept) -> None:
     market = state.markets[event.market]
     market.fees -= event.fees
     market.dust -= event.dust * FUNDING_SCALE
     state.accounts[INSURANCE_FUND].cash += event.fees + event.dust - event.repaid
     market.shortfall -= event.repaid
-    market.reduce_only = market.reduce_only and market.shortfall > 0
+    if market.shortfall == 0:
+        market.flags &= ~SHORTFALL_BOOKED
 
 
 def _shortfall(state: State, event: say.ShortfallCovered) -> None:
@@ -177,7 +181,8 @@ def _shortfall(state: State, event: say.ShortfallCovered) -> None:
     market = state.markets[event.market]
     market.fees -= event.from_fees
     market.shortfall += event.booked
-    market.reduce_only = market.reduce_only or event.booked > 0
+    if event.booked:
+        market.flags |= SHORTFALL_BOOKED
 
 
 _WRITERS: dict[type, Callable[[State, Any], None]] = {
@@ -191,8 +196,7 @@ _WRITERS: dict[type, Callable[[State, Any], None]] = {
     say.OrderCancelled: _cancel,
     say.AllCancelled: _cancel_all,
     say.Traded: _trade,
-    say.PricePublished: _price,
-    say.FundingAccrued: _funding,
     say.FeesSwept: _sweep,
     say.ShortfallCovered: _shortfall,
+    **MARKET_WRITERS,
 }

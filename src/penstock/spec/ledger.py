@@ -6,18 +6,24 @@ from typing import Any
 from penstock.protocol import events as say
 from penstock.protocol.ledger import (
     ACCOUNT_LEAF,
+    BUILDER,
+    CLOSE,
+    DELIST,
     DEPOSIT,
     ENTRY_FORMS,
+    EXPIRE,
     FEE,
     FUNDING,
     GLOBALS,
     KEY,
     LIQUIDATE,
+    LIST,
     MARKET_LEAF,
     POSITION,
     PRICE,
     SESSION_LEAF,
     SLOT_LEAF,
+    STATUS,
     TRADE,
     WITHDRAW,
     AccountWrite,
@@ -77,11 +83,12 @@ def session_leaf(session: Session) -> bytes:
 
 
 def market_leaf(market: Market) -> bytes:
-    """A market's 160 bytes; flag bit 0 is reduce-only."""
+    """A market's 192 bytes; the flags are those of `spec.state`."""
     return MARKET_LEAF.pack(
-        market.index_price, market.mark_price, market.priced_at, market.rate_time, int(market.reduce_only),
-        market.funding_index, market.funded_at, market.fees, 0, market.size_funding, market.entry_total,
-        market.dust, market.shortfall, market.open_interest, 0, market.parameters,
+        market.index_price, market.mark_price, market.priced_at, market.rate_time, market.flags,
+        market.funding_index, market.funded_at, market.fees, market.crowding, market.size_funding, market.entry_total,
+        market.dust, market.shortfall, market.open_interest, 0, market.window_sum, market.priced_since,
+        market.builder_fees, market.premium, 0, market.parameters,
     )  # fmt: skip
 
 
@@ -117,7 +124,8 @@ def _trade(state: State, event: say.Traded, member: int, index: int) -> Entry:
         event.maker, event.maker_slot, event.maker_session, event.maker_accepted >> 6, event.maker_accepted & 63,
         event.maker_priority, event.maker_priority_member, event.maker_fee, 0,
         event.taker, event.taker_slot, event.taker_session, event.taker_fee, 0,
-        event.taker_equity, event.taker_initial, event.taker_held, flags, event.maker_hash, event.taker_hash,
+        event.taker_equity, event.taker_initial, event.taker_held, event.builder, event.builder_fee, flags,
+        event.maker_hash, event.taker_hash,
     )  # fmt: skip
     taker_slots = () if event.taker_slot == say.NO_SLOT else (event.taker_slot,)
     writes = (
@@ -130,7 +138,7 @@ def _trade(state: State, event: say.Traded, member: int, index: int) -> Entry:
 def _price(state: State, event: say.PricePublished, member: int, index: int) -> Entry:
     packed = ENTRY_FORMS[PRICE].pack(
         PRICE, event.sequence, member, index, event.market, event.published_at, event.index_price, event.mark_price,
-        event.signers,
+        event.premium, event.signers,
     )  # fmt: skip
     return Entry(packed, (), _market_write(state, event.market))
 
@@ -173,6 +181,44 @@ def _liquidate(state: State, event: say.ShortfallCovered, member: int, index: in
     return Entry(packed, writes, _market_write(state, event.market))
 
 
+def _status(state: State, event: say.MarketFlagged, member: int, index: int) -> Entry:
+    packed = ENTRY_FORMS[STATUS].pack(STATUS, event.sequence, member, index, event.market, event.flags, event.until)
+    return Entry(packed, (), _market_write(state, event.market))
+
+
+def _list(state: State, event: say.MarketListed, member: int, index: int) -> Entry:
+    packed = ENTRY_FORMS[LIST].pack(
+        LIST, event.sequence, member, index, event.market, event.template, event.expiry, event.strike, event.option_type
+    )
+    return Entry(packed, (), _market_write(state, event.market))
+
+
+def _delist(state: State, event: say.MarketDelisted, member: int, index: int) -> Entry:
+    packed = ENTRY_FORMS[DELIST].pack(DELIST, event.sequence, member, index, event.market, event.expiry)
+    return Entry(packed, (), _market_write(state, event.market))
+
+
+def _expire(state: State, event: say.MarketExpired, member: int, index: int) -> Entry:
+    packed = ENTRY_FORMS[EXPIRE].pack(
+        EXPIRE, event.sequence, member, index, event.market, event.index_price, event.mark_price, event.funding_index
+    )
+    return Entry(packed, (), _market_write(state, event.market))
+
+
+def _close(state: State, event: say.PositionExpired, member: int, index: int) -> Entry:
+    packed = ENTRY_FORMS[CLOSE].pack(
+        CLOSE, event.sequence, member, index, event.subaccount, event.market, event.size, event.cash
+    )
+    return Entry(packed, (account_write(state, event.subaccount),), _market_write(state, event.market))
+
+
+def _builder(state: State, event: say.BuilderPaid, member: int, index: int) -> Entry:
+    packed = ENTRY_FORMS[BUILDER].pack(
+        BUILDER, event.sequence, member, index, event.market, event.subaccount, event.amount
+    )
+    return Entry(packed, (account_write(state, event.subaccount),), _market_write(state, event.market))
+
+
 _RECORDERS: dict[type, Callable[[State, Any, int, int], Entry]] = {
     say.DepositCredited: _deposit,
     say.CashWithdrawn: _withdraw,
@@ -183,4 +229,10 @@ _RECORDERS: dict[type, Callable[[State, Any, int, int], Entry]] = {
     say.SessionGranted: _key,
     say.SessionRevoked: _key,
     say.ShortfallCovered: _liquidate,
+    say.MarketListed: _list,
+    say.MarketFlagged: _status,
+    say.MarketDelisted: _delist,
+    say.MarketExpired: _expire,
+    say.PositionExpired: _close,
+    say.BuilderPaid: _builder,
 }

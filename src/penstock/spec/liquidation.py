@@ -9,9 +9,10 @@ from typing import Protocol
 
 from penstock.protocol.commands import BUY, SELL, Liquidate, RemoveDeadOrder
 from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT, AllCancelled, Event, ShortfallCovered
+from penstock.protocol.instruments import OPTION
 from penstock.protocol.quantities import CASH_BITS, PPM, PRICE_BITS, div_ceil, div_floor, fits
 from penstock.protocol.reasons import Cause, Reason, Refusal
-from penstock.spec.margin import assess, requirement
+from penstock.spec.margin import assess, requirements
 from penstock.spec.matching import Match, Moment, Taker, cancelled, match
 from penstock.spec.positions import Holding
 from penstock.spec.state import INSURANCE_FUND, Account, Market, is_dead, stamp
@@ -24,6 +25,8 @@ class SlicedTerms(Protocol):
     """The terms a liquidation is measured by; MarketTerms has them, and so have terms opened by a witness."""
 
     @property
+    def kind(self) -> int: ...
+    @property
     def tick(self) -> int: ...
     @property
     def lot(self) -> int: ...
@@ -34,8 +37,10 @@ class SlicedTerms(Protocol):
 
 
 class Sliced(Protocol):
-    """A market with a mark and such terms."""
+    """A market with prices and such terms."""
 
+    @property
+    def index_price(self) -> int: ...
     @property
     def mark_price(self) -> int: ...
     @property
@@ -48,14 +53,18 @@ def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
     account = state.accounts.get(command.subaccount)
     if account is None or command.subaccount == INSURANCE_FUND:
         raise Refusal(Reason.SUBACCOUNT_UNKNOWN)
-    if any(not state.markets[m].fresh(moment.time) for m in account.positions):
+    held = [state.markets[m] for m in account.positions]
+    if any(not market.fresh(moment.time) for market in held):
         raise Refusal(Reason.PRICE_STALE)
+    if any(market.over(moment.time) for market in held):
+        # What has reached its expiry cannot be traded, and what it pays is not known or not booked yet.
+        raise Refusal(Reason.EXPIRY_PENDING)
     risk = assess(state, account)
     if risk.equity >= risk.maintenance:
         raise Refusal(Reason.NOT_LIQUIDATABLE)
     if not account.positions:
         market = state.markets[min(state.markets)]
-        return [_shortfall(moment, command.subaccount, account, market, market.fees)]
+        return [decide_shortfall(moment, command.subaccount, account, market, market.fees)]
     events: list[Event] = []
     if account.open_orders:
         events.append(AllCancelled(command.subaccount, stamp(moment.sequence, moment.member)))
@@ -64,7 +73,7 @@ def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
         events += walk.events
         left = walk.drafts[command.subaccount]
         if not left.positions and left.cash < 0:
-            events.append(_shortfall(moment, command.subaccount, left, market, walk.sums.fees))
+            events.append(decide_shortfall(moment, command.subaccount, left, market, walk.sums.fees))
         if walk.events:
             break
     if not events:
@@ -78,20 +87,19 @@ def decide_removal(moment: Moment, command: RemoveDeadOrder) -> list[Event]:
     if account is None:
         raise Refusal(Reason.SUBACCOUNT_UNKNOWN)
     order = account.orders.get(command.slot)
-    if order is None or not is_dead(account, order, moment.time):
+    if order is None or not is_dead(moment.state, account, order, moment.time):
         raise Refusal(Reason.ORDER_NOT_DEAD)
     return [cancelled(order, order.size, Cause.DEAD)]
 
 
 def _largest_first(moment: Moment, account: Account) -> list[Market]:
-    """The markets held, largest maintenance requirement first, then lowest id."""
+    """The markets held that trade, largest maintenance requirement first, then lowest id."""
     markets = moment.state.markets
 
     def weight(market: int) -> tuple[int, int]:
-        notional = abs(account.positions[market].size) * markets[market].mark_price
-        return -requirement(markets[market].terms.tiers, notional, initial=False), market
+        return -requirements(markets[market], account.positions[market].size)[1], market
 
-    return [markets[m] for m in sorted(account.positions, key=weight)]
+    return [markets[m] for m in sorted(account.positions, key=weight) if not markets[m].halted]
 
 
 def _close(moment: Moment, subaccount: int, account: Account, market: Market) -> Match:
@@ -107,24 +115,33 @@ def _close(moment: Moment, subaccount: int, account: Account, market: Market) ->
 
 def slice_of(market: Sliced, size: int) -> int:
     """How much of a position of `size` one poke may close: all of it when small, else a fifth, up to a lot."""
-    if size * market.mark_price <= market.terms.liquidation_slice:
+    if size * reference_price(market) <= market.terms.liquidation_slice:
         return size
     fifth = div_ceil(size * SLICE_PPM, PPM)
     return min(size, div_ceil(fifth, market.terms.lot) * market.terms.lot)
 
 
 def band_price(market: Sliced, side: int) -> int:
-    """The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark.
+    """The worst price a liquidation of `side` may take: mark ∓ band of the reference, rounded to the tick towards the
+    mark, and at least a tick.
 
     No order rests above the highest price, so no band needs to reach higher.
     """
-    band, tick = market.terms.liquidation_band_ppm, market.terms.tick
+    mark, tick = market.mark_price * PPM, market.terms.tick
+    band = reference_price(market) * market.terms.liquidation_band_ppm
     if side == BUY:
-        return min((1 << PRICE_BITS) - 1, div_floor(market.mark_price * (PPM + band), PPM * tick) * tick)
-    return div_ceil(market.mark_price * (PPM - band), PPM * tick) * tick
+        return min((1 << PRICE_BITS) - 1, div_floor(mark + band, PPM * tick) * tick)
+    return max(tick, div_ceil(mark - band, PPM * tick) * tick)
 
 
-def _shortfall(moment: Moment, subaccount: int, left: Holding | Account, market: Market, fees: int) -> ShortfallCovered:
+def reference_price(market: Sliced) -> int:
+    """What bands and slices of a liquidation are measured in: an option's index, else the mark."""
+    return market.index_price if market.terms.kind == OPTION else market.mark_price
+
+
+def decide_shortfall(
+    moment: Moment, subaccount: int, left: Holding | Account, market: Market, fees: int
+) -> ShortfallCovered:
     """Pay a closed account's negative cash: from the fees the market holds, then from the fund; book the rest."""
     missing = -left.cash
     from_fees = min(missing, max(0, fees))

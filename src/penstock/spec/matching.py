@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from penstock.protocol.commands import BUY
 from penstock.protocol.events import Event, OrderCancelled, Traded
 from penstock.protocol.quantities import (
+    BUILDER_FEES_BITS,
     CASH_BITS,
     MAX_POSITIONS,
     MAX_REMOVED_PER_SEQUENCE,
@@ -15,7 +16,7 @@ from penstock.protocol.quantities import (
 )
 from penstock.protocol.reasons import Cause, Reason, Refusal
 from penstock.spec.margin import Risk, assess, grew_or_flipped, is_legal
-from penstock.spec.positions import Holding, draft_of, fee_of, fill, in_range, signed
+from penstock.spec.positions import Holding, draft_of, fee_of, fill, in_range, signed, trading_fee
 from penstock.spec.state import Account, Market, Order, State, is_dead
 
 
@@ -47,6 +48,8 @@ class Taker(Struct, frozen=True):
     fee_ppm: int
     session: int
     record_hash: bytes
+    builder: int = 0
+    builder_fee_ppm: int = 0
     liquidation: bool = False
 
 
@@ -57,6 +60,7 @@ class Sums(Struct, frozen=True):
     entry_total: int = 0
     size_funding: int = 0
     open_interest: int = 0
+    builder_fees: int = 0
 
     def add(self, other: "Sums", sign: int = 1) -> "Sums":
         """Field by field, `other` times `sign` added."""
@@ -65,6 +69,7 @@ class Sums(Struct, frozen=True):
             self.entry_total + sign * other.entry_total,
             self.size_funding + sign * other.size_funding,
             self.open_interest + sign * other.open_interest,
+            self.builder_fees + sign * other.builder_fees,
         )
 
     def in_range(self) -> bool:
@@ -74,6 +79,7 @@ class Sums(Struct, frozen=True):
             and fits(self.entry_total, CASH_BITS)
             and fits(self.size_funding, SIZE_FUNDING_BITS)
             and fits(self.open_interest, OPEN_INTEREST_BITS)
+            and fits(self.builder_fees, BUILDER_FEES_BITS)
         )
 
 
@@ -107,7 +113,7 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
     held = account.positions.get(taker.market)
     result = Match(size, assess(state, account), held.size if held else 0)
     result.drafts[taker.subaccount] = draft_of(account)
-    result.sums = Sums(market.fees, market.entry_total, market.size_funding, market.open_interest)
+    result.sums = Sums(market.fees, market.entry_total, market.size_funding, market.open_interest, market.builder_fees)
     owner = account.owner
     for order in market.book.best_first(1 - taker.side):
         if result.remaining == 0 or moment.exhausted() or not crosses(taker.side, taker.price, order.price):
@@ -118,7 +124,7 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
             break
         maker = state.accounts[order.subaccount]
         moment.removed += 1
-        if is_dead(maker, order, moment.time):
+        if is_dead(state, maker, order, moment.time):
             result.events.append(cancelled(order, order.size, Cause.DEAD))
         elif maker.owner == owner:
             # A liquidation has just killed the account's own orders: they are met dead.
@@ -170,21 +176,22 @@ def _meet(moment: Moment, market: Market, taker: Taker, order: Order, maker: Acc
         if clamped == 0:
             result.events.append(cancelled(order, order.size, Cause.REDUCE_ONLY_SPENT))
             return
-    notional = clamped * order.price
-    maker_fee = fee_of(notional, market.terms.maker_fee_ppm)
+    change = signed(taker.side, clamped)
+    taker_fee = trading_fee(market, clamped, order.price, taker.fee_ppm)
+    if taker.liquidation:
+        taker_fee = _bearable_fee(moment.state, taking, taker, change, order.price, taker_fee)
+    # A rebate comes out of the taker's fee of the same trade.
+    maker_fee = max(-taker_fee, trading_fee(market, clamped, order.price, market.terms.maker_fee_ppm))
+    builder_fee = fee_of(clamped * order.price, taker.builder_fee_ppm)
     after = _affordable(moment.state, market, order, making, clamped, maker_fee)
     if after is None:
         result.events.append(cancelled(order, order.size, Cause.MAKER_MARGIN))
         return
     drafts[order.subaccount] = after
-    taker_fee = fee_of(notional, taker.fee_ppm)
-    change = signed(taker.side, clamped)
-    if taker.liquidation:
-        taker_fee = _bearable_fee(moment.state, taking, taker, change, order.price, taker_fee)
     before = _share(taking, taker.market).add(_share(making, taker.market))
-    fill(taking, taker.market, change, order.price, taker_fee, market.funding_index)
+    fill(taking, taker.market, change, order.price, taker_fee + builder_fee, market.funding_index)
     result.sums = result.sums.add(before, -1).add(_share(taking, taker.market)).add(_share(after, taker.market))
-    result.sums = result.sums.add(Sums(fees=maker_fee + taker_fee))
+    result.sums = result.sums.add(Sums(fees=maker_fee + taker_fee, builder_fees=builder_fee))
     if not in_range(taking, taker.market) or not result.sums.in_range():
         raise Refusal(Reason.OUT_OF_RANGE)
     result.remaining -= clamped
@@ -193,7 +200,7 @@ def _meet(moment: Moment, market: Market, taker: Taker, order: Order, maker: Acc
             moment.sequence, moment.member, taker.market, order.price, clamped, taker.side,
             order.subaccount, order.slot, order.nonce, order.session, order.accepted, order.priority, order.member,
             maker_fee, taker.subaccount, taker.slot, taker.nonce, taker.session, taker.price, taker.flags, taker_fee,
-            result.risk.equity, result.risk.initial, result.held, taker.liquidation, False,
+            result.risk.equity, result.risk.initial, result.held, taker.builder, builder_fee, taker.liquidation, False,
             order.record_hash, taker.record_hash,
         )
     )  # fmt: skip
@@ -203,7 +210,7 @@ def _meet(moment: Moment, market: Market, taker: Taker, order: Order, maker: Acc
 
 
 def _affordable(state: State, market: Market, order: Order, making: Holding, size: int, fee: int) -> Holding | None:
-    """The maker's holding after the fill, or None if that would be illegal, too wide, or a 33rd position."""
+    """The maker's holding after the fill, or None if that would be illegal, too wide or large, or a 33rd position."""
     market_id = market.terms.market
     before = assess(state, making)
     position = making.positions.get(market_id)
@@ -214,6 +221,8 @@ def _affordable(state: State, market: Market, order: Order, making: Holding, siz
     change = signed(order.side, size)
     fill(after, market_id, change, order.price, fee, market.funding_index)
     grew = grew_or_flipped(size_before, size_before + change)
+    if grew and abs(size_before + change) > market.terms.position_cap:
+        return None
     if not in_range(after, market_id) or not is_legal(before, assess(state, after), grew=grew):
         return None
     return after

@@ -1,7 +1,7 @@
 """Deciding money in and out: deposits, withdrawals, and fees on their way to the insurance fund."""
 
-from penstock.protocol.commands import CreditDeposit, SweepFees, Withdraw
-from penstock.protocol.events import CashWithdrawn, DepositCredited, Event, FeesSwept
+from penstock.protocol.commands import CreditDeposit, PayBuilder, SweepFees, Withdraw
+from penstock.protocol.events import BuilderPaid, CashWithdrawn, DepositCredited, Event, FeesSwept
 from penstock.protocol.ledger import next_deposit_head
 from penstock.protocol.quantities import CASH_BITS, FUNDING_SCALE, MAX_SUBACCOUNTS, WITHDRAWN_BITS, div_floor, fits
 from penstock.protocol.reasons import Reason, Refusal
@@ -70,3 +70,16 @@ def decide_sweep(moment: Moment, command: SweepFees) -> list[Event]:
     if not fits(fund, CASH_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
     return [FeesSwept(moment.sequence, command.market, market.fees, dust, repaid)]
+
+
+def decide_builder(moment: Moment, command: PayBuilder) -> list[Event]:
+    """Move what a market owes a builder into its subaccount."""
+    market = moment.state.markets.get(command.market)
+    if market is None:
+        raise Refusal(Reason.MARKET_UNKNOWN)
+    amount = market.builders.get(command.subaccount, 0)
+    if amount == 0:
+        raise Refusal(Reason.BUILDER_NOT_DUE)
+    if not fits(moment.state.accounts[command.subaccount].cash + amount, CASH_BITS):
+        raise Refusal(Reason.OUT_OF_RANGE)
+    return [BuilderPaid(moment.sequence, command.market, command.subaccount, amount)]

@@ -11,11 +11,11 @@ from penstock.protocol.events import (
     OrderRested,
     RemainderCancelled,
 )
-from penstock.protocol.quantities import MAX_OPEN_ORDERS, MAX_POSITIONS, MAX_REDUCE_ONLY
+from penstock.protocol.quantities import MAX_BUILDER_FEE, MAX_OPEN_ORDERS, MAX_POSITIONS, MAX_REDUCE_ONLY
 from penstock.protocol.reasons import Cause, Reason, Refusal
 from penstock.spec.margin import assess, grew_or_flipped, initial_with_orders, is_legal
 from penstock.spec.matching import Match, Moment, Taker, cancelled, crosses, match
-from penstock.spec.state import Account, Market, Order, is_dead, stamp
+from penstock.spec.state import INSURANCE_FUND, Account, Market, Order, is_dead, stamp
 
 
 class Place(Struct, frozen=True):
@@ -43,7 +43,7 @@ def decide_cancel(moment: Moment, command: CancelOrder) -> list[Event]:
     """Cancel the slot's live order."""
     account = moment.state.accounts[command.subaccount]
     order = account.orders.get(command.slot)
-    if order is None or is_dead(account, order, moment.time):
+    if order is None or is_dead(moment.state, account, order, moment.time):
         raise Refusal(Reason.ORDER_UNKNOWN)
     return [cancelled(order, order.size, Cause.BY_OWNER)]
 
@@ -58,7 +58,12 @@ def decide_place(moment: Moment, command: PlaceOrder, record_hash: bytes, sessio
     market = moment.state.markets.get(command.market)
     if market is None:
         raise Refusal(Reason.MARKET_UNKNOWN)
+    if market.over(moment.time):
+        raise Refusal(Reason.MARKET_EXPIRED)
+    if market.halted:
+        raise Refusal(Reason.MARKET_HALTED)
     _check_fields(command, market)
+    _check_builder(moment, command)
     if not command.reduce_only:
         if not market.fresh(moment.time):
             raise Refusal(Reason.PRICE_STALE)
@@ -67,7 +72,7 @@ def decide_place(moment: Moment, command: PlaceOrder, record_hash: bytes, sessio
     account = moment.state.accounts[command.subaccount]
     old = account.orders.get(command.slot)
     events: list[Event] = []
-    dead = old is not None and is_dead(account, old, moment.time)
+    dead = old is not None and is_dead(moment.state, account, old, moment.time)
     if _filled_since(account, command.slot, None if dead else old) > command.fill_guard:
         raise Refusal(Reason.FILLED_SINCE)
     if old and dead:
@@ -111,6 +116,15 @@ def _check_fields(command: PlaceOrder, market: Market) -> None:
     fee = terms.maker_fee_ppm if command.post_only else max(terms.maker_fee_ppm, terms.taker_fee_ppm)
     if command.max_fee_ppm < fee:
         raise Refusal(Reason.FEE_ABOVE_MAXIMUM)
+
+
+def _check_builder(moment: Moment, command: PlaceOrder) -> None:
+    if command.builder == 0 and command.builder_fee_ppm == 0:
+        return
+    if command.builder == INSURANCE_FUND or command.builder not in moment.state.accounts:
+        raise Refusal(Reason.BUILDER_UNKNOWN)
+    if command.builder_fee_ppm > MAX_BUILDER_FEE:
+        raise Refusal(Reason.BUILDER_FEE_TOO_HIGH)
 
 
 def _check_counts(place: Place) -> None:
@@ -176,6 +190,7 @@ def _taker(place: Place) -> Taker:
     return Taker(
         command.subaccount, command.market, command.side, command.price, command.slot, command.nonce,
         flags_of(command), command.reduce_only, place.market.terms.taker_fee_ppm, place.session, place.record_hash,
+        command.builder, command.builder_fee_ppm,
     )  # fmt: skip
 
 
@@ -187,7 +202,7 @@ def _clear_the_touch(moment: Moment, place: Place) -> list[OrderCancelled]:
             break
         maker = moment.state.accounts[order.subaccount]
         replaces_it = order is place.leaving
-        if not replaces_it and (moment.exhausted() or not is_dead(maker, order, moment.time)):
+        if not replaces_it and (moment.exhausted() or not is_dead(moment.state, maker, order, moment.time)):
             raise Refusal(Reason.POST_ONLY_WOULD_TRADE)
         if not replaces_it:
             moment.removed += 1
@@ -227,6 +242,10 @@ def _judge(moment: Moment, place: Place, walk: Match, *, rested: bool) -> None:
         grew = grew_or_flipped(held.size if held else 0, holds.size if holds else 0)
         if len(after.positions) > MAX_POSITIONS:
             raise Refusal(Reason.POSITION_LIMIT)
+        if grew and holds and abs(holds.size) > place.market.terms.position_cap:
+            raise Refusal(Reason.POSITION_CAP)
+        if walk.sums.open_interest > max(place.market.open_interest, place.market.terms.open_interest_cap):
+            raise Refusal(Reason.OPEN_INTEREST_CAP)
         covered = risk.equity >= initial_with_orders(state, after, lots)
         if not covered and (grew or not is_legal(assess(state, account), risk, grew=grew)):
             raise Refusal(Reason.MARGIN_TOO_LOW)

@@ -1,8 +1,11 @@
 """Arithmetic of one position: funding, opening, closing. Shared by `decide` (on drafts) and `evolve` (on state)."""
 
+from typing import Protocol
+
 from msgspec import Struct
 
 from penstock.protocol.commands import BUY
+from penstock.protocol.instruments import OPTION
 from penstock.protocol.quantities import (
     CASH_BITS,
     FUNDING_SCALE,
@@ -13,6 +16,9 @@ from penstock.protocol.quantities import (
     fits,
 )
 from penstock.spec.state import Account, Position
+
+PREMIUM_SHARE = 8
+"""An option's fee is at most an eighth of its premium."""
 
 
 class Holding(Struct):
@@ -46,8 +52,32 @@ def funding_owed(position: Position, funding_index: int) -> int:
 
 
 def fee_of(notional: int, fee_ppm: int) -> int:
-    """Fee in 1e-6 USDC, rounded up."""
+    """Fee in 1e-6 USDC, rounded up; a negative rate is a rebate, so rounded towards zero."""
     return div_ceil(notional * fee_ppm, PPM)
+
+
+class Charging(Protocol):
+    """A market as far as fees look at it."""
+
+    @property
+    def index_price(self) -> int: ...
+    @property
+    def terms(self) -> "ChargingTerms": ...
+
+
+class ChargingTerms(Protocol):
+    """The one term that fees look at."""
+
+    @property
+    def kind(self) -> int: ...
+
+
+def trading_fee(market: Charging, size: int, price: int, fee_ppm: int) -> int:
+    """Fee of a fill in 1e-6 USDC: on what changes hands; of an option on the index, at most 12.5 % of the premium."""
+    if market.terms.kind != OPTION:
+        return fee_of(size * price, fee_ppm)
+    most = div_ceil(size * price, PREMIUM_SHARE)
+    return max(-most, min(most, fee_of(size * market.index_price, fee_ppm)))
 
 
 def fill(holding: Holding | Account, market: int, change: int, price: int, fee: int, funding_index: int) -> Fill:

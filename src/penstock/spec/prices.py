@@ -1,27 +1,33 @@
 """Deciding prices and funding: what the oracle quorum may say, and what follows from it."""
 
-from penstock.protocol.commands import AccrueFunding, PublishPrice
-from penstock.protocol.events import Event, FundingAccrued, PricePublished
+from penstock.protocol.commands import AccrueFunding, MarkStale, PublishPrice
+from penstock.protocol.events import Event, FundingAccrued, MarketFlagged, PricePublished
+from penstock.protocol.instruments import CALL, OPTION, PERPETUAL
 from penstock.protocol.quantities import (
     CASH_BITS,
+    CROWDING_SCALE,
     FUNDING_BITS,
     FUNDING_PERIOD,
     FUNDING_SCALE,
+    MICRO,
     PPM,
     RATE_SCALE,
+    SETTLEMENT_WINDOW,
+    div_ceil,
     div_trunc,
     fits,
 )
 from penstock.protocol.reasons import Reason, Refusal
+from penstock.protocol.terms import MarketTerms
 from penstock.spec.matching import Moment
-from penstock.spec.state import Market
+from penstock.spec.state import STALE, Market
 
-DEAD_ZONE = 250_000
-"""0.025 % per eight hours, in parts per 1e9 (support.deribit.com 31424939178397)."""
+_RATE_PER_PPM = 1_000
+"""Premiums are parts in 1e9, bands parts in 1e6."""
 
 
 def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ...]) -> list[Event]:
-    """Take a price signed by the quorum, newer than the last, within one step of it, mark near index."""
+    """Take a price signed by the quorum, newer than the last, within a step of it, mark and premium in their bands."""
     genesis = moment.state.genesis
     strangers = [s for s in signers if s not in genesis.oracles]
     if strangers or len(signers) < genesis.oracle_threshold:
@@ -29,6 +35,8 @@ def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ..
     market = moment.state.markets.get(command.market)
     if market is None:
         raise Refusal(Reason.MARKET_UNKNOWN)
+    if market.over(moment.time):
+        raise Refusal(Reason.MARKET_EXPIRED)
     if command.index_price == 0 or command.mark_price == 0:
         raise Refusal(Reason.PRICE_NOT_POSITIVE)
     if command.published_at <= market.priced_at:
@@ -36,46 +44,109 @@ def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ..
     stale = command.published_at + market.terms.stale_after < moment.time
     if stale or command.published_at > moment.time:
         raise Refusal(Reason.PRICE_TIME_INVALID)
-    step = market.terms.price_step_ppm
-    if market.mark_price and not (
-        within(command.index_price, market.index_price, step) and within(command.mark_price, market.mark_price, step)
-    ):
+    if market.mark_price and not _is_one_step(market, command):
         raise Refusal(Reason.PRICE_STEP_TOO_LARGE)
-    if not within(command.mark_price, command.index_price, market.terms.mark_band_ppm):
+    if not _in_band(market.terms, command):
         raise Refusal(Reason.MARK_OUT_OF_BAND)
-    rate_time = market.rate_time + _gathered(market, command.published_at)
+    band = market.terms.mark_band_ppm * _RATE_PER_PPM if market.terms.kind == PERPETUAL else 0
+    if abs(command.premium) > band:
+        raise Refusal(Reason.PREMIUM_OUT_OF_BAND)
+    rate_time = market.rate_time + gathered(market, command.published_at)
     if not fits(rate_time, CASH_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
+    window_sum = market.window_sum + in_window(market, command.published_at)
     return [
         PricePublished(
             moment.sequence, command.market, command.published_at, command.index_price, command.mark_price,
-            rate_time, len(signers),
+            command.premium, rate_time, window_sum, market.priced_since or command.published_at, crowding(market),
+            len(signers),
         )
     ]  # fmt: skip
 
 
-def within(price: int, reference: int, ppm: int) -> bool:
-    """|price − reference| ≤ reference × ppm / 1e6, or one price unit where that is more."""
-    return abs(price - reference) * PPM <= max(reference * ppm, PPM)
+def decide_stale(moment: Moment, command: MarkStale) -> list[Event]:
+    """Say once that the price is too old: from its age alone, whatever silenced the oracles."""
+    market = moment.state.markets.get(command.market)
+    if market is None:
+        raise Refusal(Reason.MARKET_UNKNOWN)
+    if market.mark_price == 0 or market.fresh(moment.time) or market.flags & STALE:
+        raise Refusal(Reason.PRICE_FRESH)
+    flags = market.flags | STALE
+    return [MarketFlagged(moment.sequence, command.market, flags, market.until, market.flagged_at, 0)]
+
+
+def within(price: int, reference: int, ppm: int, of: int | None = None) -> bool:
+    """|price − reference| ≤ `of` (else the reference) × ppm / 1e6, or one price unit where that is more."""
+    return abs(price - reference) * PPM <= max((reference if of is None else of) * ppm, PPM)
+
+
+def _is_one_step(market: Market, command: PublishPrice) -> bool:
+    """Index, mark and premium each at most a step from the last; an option's mark by a step of the index."""
+    step = market.terms.price_step_ppm
+    of = market.index_price if market.terms.kind == OPTION else market.mark_price
+    return (
+        within(command.index_price, market.index_price, step)
+        and within(command.mark_price, market.mark_price, step, of)
+        and abs(command.premium - market.premium) <= step * _RATE_PER_PPM
+    )
+
+
+def _in_band(terms: MarketTerms, command: PublishPrice) -> bool:
+    """The mark near the index; an option's between its intrinsic value and the most it can pay, a band of the index
+    beyond either."""
+    index, mark, band = command.index_price, command.mark_price, terms.mark_band_ppm
+    if terms.kind != OPTION:
+        return within(mark, index, band)
+    intrinsic = payoff(terms, index)
+    most = index if terms.option_type == CALL else terms.strike
+    low, high = min(mark, intrinsic), max(mark, most)
+    return within(low, intrinsic, band, index) and within(high, most, band, index)
+
+
+def payoff(terms: MarketTerms, index: int) -> int:
+    """What one unit pays at an index: the index itself, or an option's intrinsic value (price units)."""
+    if terms.kind != OPTION:
+        return index
+    return max(0, index - terms.strike if terms.option_type == CALL else terms.strike - index)
+
+
+def crowding(market: Market) -> int:
+    """How far open interest is on its way from `crowded_from` to its cap, in 1e-4, rounded up."""
+    terms = market.terms
+    above = market.open_interest - terms.crowded_from
+    if above <= 0:
+        return 0
+    way = terms.open_interest_cap - terms.crowded_from
+    return CROWDING_SCALE if above >= way else div_ceil(above * CROWDING_SCALE, way)
 
 
 def funding_rate(market: Market) -> int:
-    """Rate of the present sample, parts in 1e9 per eight hours: premium outside the dead zone, capped.
+    """Rate of the present sample, parts in 1e9 per eight hours: premium + clamp(interest − premium, ± clamp), capped.
 
-    max(0.025 %, premium) + min(−0.025 %, premium), premium = (mark − index) / index, rounded towards zero.
+    With interest 0 and clamp 0.025 % this is Deribit's max(0.025 %, p) + min(−0.025 %, p) (support.deribit.com
+    31424939178397); with 0.01 % and 0.05 % Hyperliquid's (docs, Trading, Funding). A dated market has none.
     """
-    if market.index_price == 0:
+    terms = market.terms
+    if terms.kind != PERPETUAL or market.index_price == 0:
         return 0
-    premium = div_trunc((market.mark_price - market.index_price) * RATE_SCALE, market.index_price)
-    rate = max(DEAD_ZONE, premium) + min(-DEAD_ZONE, premium)
-    return max(-market.terms.funding_cap, min(market.terms.funding_cap, rate))
+    pull = max(-terms.funding_clamp, min(terms.funding_clamp, terms.funding_interest - market.premium))
+    return max(-terms.funding_cap, min(terms.funding_cap, market.premium + pull))
 
 
-def _gathered(market: Market, until: int) -> int:
-    """Rate × time of the sample that ends now; a sample counts no longer than it is fresh."""
-    if market.priced_at == 0:
+def gathered(market: Market, until: int) -> int:
+    """Rate × time of the sample that ends now; one counts no longer than it is fresh, and none during a halt."""
+    if market.priced_at == 0 or market.halted:
         return 0
     return funding_rate(market) * min(until - market.priced_at, market.terms.stale_after)
+
+
+def in_window(market: Market, until: int) -> int:
+    """Index × time of the sample that ends now, as far as it lies in the 30 minutes before expiry."""
+    expiry = market.terms.expiry * MICRO
+    if expiry == 0 or market.priced_at == 0:
+        return 0
+    start = max(market.priced_at, expiry - SETTLEMENT_WINDOW)
+    return market.index_price * max(0, min(until, expiry) - start)
 
 
 def decide_funding(moment: Moment, command: AccrueFunding) -> list[Event]:
@@ -83,9 +154,14 @@ def decide_funding(moment: Moment, command: AccrueFunding) -> list[Event]:
     market = moment.state.markets.get(command.market)
     if market is None:
         raise Refusal(Reason.MARKET_UNKNOWN)
-    if market.rate_time == 0 or moment.time < market.funded_at + market.terms.funding_interval:
+    if market.expired or market.rate_time == 0 or moment.time < market.funded_at + market.terms.funding_interval:
         raise Refusal(Reason.FUNDING_NOT_DUE)
-    change = div_trunc(market.index_price * market.rate_time * FUNDING_SCALE, RATE_SCALE * FUNDING_PERIOD)
-    if not fits(market.funding_index + change, FUNDING_BITS):
+    index = market.funding_index + funding_change(market.index_price, market.rate_time)
+    if not fits(index, FUNDING_BITS):
         raise Refusal(Reason.OUT_OF_RANGE)
-    return [FundingAccrued(moment.sequence, command.market, moment.time, market.funding_index + change)]
+    return [FundingAccrued(moment.sequence, command.market, moment.time, index)]
+
+
+def funding_change(index_price: int, rate_time: int) -> int:
+    """By how much gathered rate × time moves the funding index, rounded towards zero."""
+    return div_trunc(index_price * rate_time * FUNDING_SCALE, RATE_SCALE * FUNDING_PERIOD)

@@ -51,7 +51,9 @@ def market_view(state: State, market: int) -> MarketView | None:
         return None
     return MarketView(
         market, found.index_price, found.mark_price, found.priced_at, found.funding_index, funding_rate(found),
-        found.open_interest, found.fees, found.dust, found.shortfall, found.rate_time, found.reduce_only,
+        found.open_interest, found.fees, found.dust, found.shortfall, found.rate_time, found.premium,
+        found.builder_fees, found.flags, found.until,
+        found.template, found.terms.expiry, found.terms.strike, found.terms.option_type,
     )  # fmt: skip
 
 
@@ -63,15 +65,17 @@ def resting(state: State) -> Iterator[AtRest]:
             [(market, position.size) for market, position in sorted(account.positions.items())],
             [(place, s.expiry) for place, s in sorted(account.sessions.items()) if not s.revoked_at],
             [
-                RestingOrder(o.slot, o.nonce, o.market, o.side, o.price, o.size, o.session, _is_killed(account, o))
+                RestingOrder(
+                    o.slot, o.nonce, o.market, o.side, o.price, o.size, o.session, _is_killed(state, account, o)
+                )
                 for _, o in sorted(account.orders.items())
             ],
         )
 
 
-def _is_killed(account: Account, order: Order) -> bool:
-    """Dead whatever the time is: only the expiry of its session key is not looked at."""
-    if order.accepted < account.cancelled_before:
+def _is_killed(state: State, account: Account, order: Order) -> bool:
+    """Dead whatever the time is: only the expiry of its session key, or of a market not expired yet, is not seen."""
+    if state.markets[order.market].expired or order.accepted < account.cancelled_before:
         return True
     if order.session == BY_OWNER_KEY:
         return False

@@ -15,6 +15,7 @@ from penstock.protocol.quantities import (
     CASH_BITS,
     FIRST_ORDER_SLOT,
     FUNDING_BITS,
+    FUNDING_SCALE,
     MAX_BUNDLE,
     MAX_OPEN_ORDERS,
     MAX_POSITIONS,
@@ -22,19 +23,18 @@ from penstock.protocol.quantities import (
     MAX_SEQUENCE,
     MAX_SESSIONS,
     MAX_SUBACCOUNTS,
-    OPEN_INTEREST_BITS,
     ORDER_SIZE_BITS,
     POSITION_BITS,
     PRICE_BITS,
-    SIZE_FUNDING_BITS,
     SLOTS,
     WITHDRAWN_BITS,
 )
 from penstock.protocol.terms import Genesis
 from penstock.protocol.words import keccak
 from penstock.spec.digest import state_words
+from penstock.spec.saved_markets import Queued, read_markets
 from penstock.spec.saved_words import Words, shortened
-from penstock.spec.state import INSURANCE_FUND, Account, FilledSlot, Market, Order, Position, Session, State
+from penstock.spec.state import INSURANCE_FUND, Account, FilledSlot, Order, Position, Session, State
 
 _NAME: Final = 32
 _UNSIGNED: Final = {bits: (1 << bits) - 1 for bits in (8, 32, 40, 64)}
@@ -44,9 +44,6 @@ _CASH: Final = (1 << CASH_BITS) - 1
 _WIDE_CASH: Final = (1 << WITHDRAWN_BITS) - 1
 _FUNDING: Final = (1 << FUNDING_BITS) - 1
 _POSITION: Final = (1 << POSITION_BITS) - 1
-
-Queued = list[tuple[int, int, int, int, int]]
-"""(market, side, price, subaccount, slot) of each place in a queue, in order of arrival."""
 
 
 def save(state: State) -> bytes:
@@ -78,10 +75,10 @@ def read(genesis: Genesis, body: bytes) -> State:
     state.deposits = words.number("deposits", 0, _UNSIGNED[64])
     state.deposited = words.number("deposited", 0, _CASH)
     state.withdrawn = words.number("withdrawn", 0, _WIDE_CASH)
-    words.number("number of markets", len(state.markets), len(state.markets))
+    state.guardian_nonce = words.number("guardian nonce", 0, _UNSIGNED[64])
+    state.governor_nonce = words.number("governor nonce", 0, _UNSIGNED[64])
     queued: Queued = []
-    for _, market in sorted(state.markets.items()):
-        _read_market(words, market, queued)
+    read_markets(words, state, queued)
     for subaccount in range(words.count("number of accounts", MAX_SUBACCOUNTS, 13)):
         words.number("subaccount", subaccount, subaccount)
         state.accounts[subaccount] = _read_account(words, state, subaccount)
@@ -91,35 +88,6 @@ def read(genesis: Genesis, body: bytes) -> State:
     if state_words(state) != words.whole():
         raise words.wrong("it is not what this state saves to")
     return state
-
-
-def _read_market(words: Words, market: Market, queued: Queued) -> None:
-    words.number("market", market.terms.market, market.terms.market)
-    market.index_price = words.number("index price", 0, _PRICE)
-    market.mark_price = words.number("mark price", 0, _PRICE)
-    market.priced_at = words.number("time of the price", 0, _UNSIGNED[64])
-    market.rate_time = words.number("rate × time", -_CASH, _CASH)
-    market.reduce_only = words.flag("reduce-only")
-    market.funding_index = words.number("funding index", -_FUNDING, _FUNDING)
-    market.funded_at = words.number("time of funding", 0, _UNSIGNED[64])
-    market.fees = words.number("fees", -_CASH, _CASH)
-    most = (1 << SIZE_FUNDING_BITS) - 1
-    market.size_funding = words.number("Σ size × funding", -most, most)
-    market.entry_total = words.number("Σ entry", -_CASH, _CASH)
-    market.dust = words.number("dust", 0, _WIDE_CASH)
-    market.shortfall = words.number("shortfall", 0, _WIDE_CASH)
-    market.open_interest = words.number("open interest", 0, (1 << OPEN_INTEREST_BITS) - 1)
-    words.expect("parameters", market.parameters)
-    for side in (0, 1):
-        last = 0
-        for _ in range(words.count("number of prices", _PRICE, 4)):
-            last = price = words.number("price", last + 1, _PRICE)
-            if price % market.terms.tick:
-                raise words.wrong(f"price {price} is off the tick")
-            for _ in range(words.number("length of a queue", 1, words.count_limit(2))):
-                subaccount = words.number("subaccount", 0, MAX_SUBACCOUNTS - 1)
-                slot = words.number("slot", FIRST_ORDER_SLOT, SLOTS - 1)
-                queued.append((market.terms.market, side, price, subaccount, slot))
 
 
 def _read_account(words: Words, state: State, subaccount: int) -> Account:
@@ -243,9 +211,16 @@ def _check_sums(words: Words, state: State) -> None:
     """Each market's running sums over positions, and what was withdrawn in all."""
     for number, market in state.markets.items():
         held = [account.positions[number] for account in state.accounts.values() if number in account.positions]
-        sums = (sum(p.size * p.funding for p in held), sum(p.entry for p in held), sum(max(0, p.size) for p in held))
+        size_funding, left = sum(p.size * p.funding for p in held), sum(p.size for p in held)
+        if market.expired:
+            size_funding -= left * (market.funding_index - market.mark_price * FUNDING_SCALE)
+        elif left:
+            raise words.wrong(f"the positions of market {number} are not as much long as short")
+        sums = (size_funding, sum(p.entry for p in held), sum(max(0, p.size) for p in held))
         if sums != (market.size_funding, market.entry_total, market.open_interest):
             raise words.wrong(f"the positions of market {number} do not add up to its sums")
+        if any(builder not in state.accounts for builder in market.builders):
+            raise words.wrong(f"market {number} owes fees to a builder that is not there")
     if INSURANCE_FUND not in state.accounts:
         raise words.wrong("there is no subaccount 0")
     if state.withdrawn != sum(account.withdrawn for account in state.accounts.values()):

@@ -1,14 +1,21 @@
 """The tree behind `settlement_root`: fed by ledger entries, one post-root each, off the hot path."""
 
+from typing import Any
+
+from msgspec.structs import replace
+
 from penstock.protocol.events import BY_OWNER_KEY, NO_SLOT
 from penstock.protocol.ledger import (
     ACCOUNTS_DEPTH,
+    DELIST,
+    LIST,
     MARKETS_DEPTH,
     SESSIONS_DEPTH,
     SLOTS_DEPTH,
     AccountWrite,
     Domains,
     Entry,
+    decode_entry,
 )
 from penstock.protocol.settlement import AccountProof
 from penstock.protocol.words import keccak
@@ -35,7 +42,8 @@ class SettlementTree:
         self._slot_leaves: dict[tuple[int, int], bytes] = {}
         self._session_leaves: dict[tuple[int, int], bytes] = {}
         self._market_leaves: dict[int, bytes] = {}
-        self._terms = {market_id: market.terms.encode() for market_id, market in state.markets.items()}
+        self._genesis = state.genesis
+        self._terms = {market_id: market.terms for market_id, market in state.markets.items()}
         self._globals = keccak(Domains.GLOBALS + global_leaf(state))
         self._deposit_head = state.deposit_head
         for market_id, market in state.markets.items():
@@ -45,6 +53,8 @@ class SettlementTree:
 
     def advance(self, entry: Entry) -> bytes:
         """Write the entry's leaf versions and return the settlement root after it."""
+        if entry.packed[0] in (LIST, DELIST):
+            self._learn(decode_entry(entry.packed))
         for write in entry.accounts:
             self._write(write)
         for market, leaf in entry.markets:
@@ -78,7 +88,7 @@ class SettlementTree:
         twin._sessions = {subaccount: tree.copy() for subaccount, tree in self._sessions.items()}
         twin._leaves = dict(self._leaves)
         twin._slot_leaves, twin._session_leaves = dict(self._slot_leaves), dict(self._session_leaves)
-        twin._market_leaves, twin._terms = dict(self._market_leaves), self._terms
+        twin._market_leaves, twin._terms, twin._genesis = dict(self._market_leaves), dict(self._terms), self._genesis
         twin._globals, twin._deposit_head = self._globals, self._deposit_head
         return twin
 
@@ -123,11 +133,20 @@ class SettlementTree:
             parts += [
                 market.to_bytes(3, "big"),
                 *_present(self._market_leaves.get(market)),
-                self._terms.get(market, b""),
+                self._terms[market].encode() if market in self._terms else b"",
             ]
         parts += [self._globals, self._deposit_head, FORCED_HEAD, open_leaves(self._markets, markets)]
         parts.append(open_leaves(self._accounts, [entry.maker, entry.taker]))
         return b"".join(parts)
+
+    def _learn(self, entry: dict[str, Any]) -> None:
+        """The terms of a market that is listed, or that gets an end."""
+        market = entry["market"]
+        if "template" not in entry:
+            self._terms[market] = replace(self._terms[market], expiry=entry["expiry"])
+            return
+        numbers = (entry[name] for name in ("template", "expiry", "strike", "option_type"))
+        self._terms[market] = self._genesis.terms_of(market, *numbers)
 
     def _write_market(self, market: int, leaf: bytes) -> None:
         self._market_leaves[market] = leaf

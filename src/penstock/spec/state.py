@@ -8,9 +8,17 @@ from msgspec import Struct, field
 from penstock.protocol.commands import BUY
 from penstock.protocol.events import BY_OWNER_KEY
 from penstock.protocol.quantities import MICRO
-from penstock.protocol.terms import Genesis, MarketTerms
+from penstock.protocol.terms import NO_TEMPLATE, Genesis, MarketTerms
 
 INSURANCE_FUND = 0
+
+SHORTFALL_BOOKED = 1
+RESTRICTED = 2
+HALTED = 4
+STALE = 8
+EXPIRED = 16
+ALL_FLAGS = SHORTFALL_BOOKED | RESTRICTED | HALTED | STALE | EXPIRED
+"""Flags of a market: reduce-only by a booked shortfall or by the guardian; halted; said to be stale; over."""
 
 
 def stamp(sequence: int, member: int) -> int:
@@ -139,7 +147,12 @@ class Market(Struct):
     """A market's terms and running sums.
 
     `size_funding` is Σ size × funding index over positions, `entry_total` Σ entry cost, `open_interest` Σ longs;
-    `dust` counts 2^-32 cash units, `rate_time` funding rate × µs since the last accrual.
+    `dust` counts 2^-32 cash units, `rate_time` funding rate × µs since the last accrual. Once the market has expired,
+    a position that has become cash stays in `size_funding` with what it took (see `evolve`).
+    `window_sum` is index × µs inside the settlement window, `priced_since` the first price's time, `crowding` (1e-4)
+    the open interest's weight on initial margin, `builders` what each builder is owed, `builder_fees` their sum.
+    `until` is when a status of the guardian's may end, `flagged_at` when it last gave one. `template` is NO_TEMPLATE
+    for a market of genesis.
     """
 
     terms: MarketTerms
@@ -149,7 +162,9 @@ class Market(Struct):
     mark_price: int = 0
     priced_at: int = 0
     rate_time: int = 0
-    reduce_only: bool = False
+    premium: int = 0
+    flags: int = 0
+    crowding: int = 0
     funding_index: int = 0
     funded_at: int = 0
     fees: int = 0
@@ -158,10 +173,36 @@ class Market(Struct):
     dust: int = 0
     shortfall: int = 0
     open_interest: int = 0
+    window_sum: int = 0
+    priced_since: int = 0
+    builder_fees: int = 0
+    builders: dict[int, int] = field(default_factory=dict)
+    until: int = 0
+    flagged_at: int = 0
+    template: int = NO_TEMPLATE
+
+    @property
+    def reduce_only(self) -> bool:
+        """Whether only reduce-only orders are taken, whatever the price."""
+        return self.flags & (SHORTFALL_BOOKED | RESTRICTED) != 0
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing but cancels is taken."""
+        return self.flags & HALTED != 0
+
+    @property
+    def expired(self) -> bool:
+        """Whether the settlement price is fixed."""
+        return self.flags & EXPIRED != 0
+
+    def over(self, time: int) -> bool:
+        """Whether venue time has reached the market's expiry: nothing trades any more."""
+        return 0 < self.terms.expiry * MICRO <= time
 
     def fresh(self, time: int) -> bool:
-        """Whether the market has a price not older than its terms allow."""
-        return self.mark_price > 0 and time - self.priced_at <= self.terms.stale_after
+        """Whether the market has a price not older than its terms allow; a settlement price does not age."""
+        return self.expired or (self.mark_price > 0 and time - self.priced_at <= self.terms.stale_after)
 
 
 class State(Struct):
@@ -175,6 +216,8 @@ class State(Struct):
     deposit_head: bytes = bytes(32)
     deposited: int = 0
     withdrawn: int = 0
+    guardian_nonce: int = 0
+    governor_nonce: int = 0
 
     @staticmethod
     def from_genesis(genesis: Genesis) -> "State":
@@ -187,9 +230,9 @@ class State(Struct):
         return State(genesis, genesis.ruleset(), markets, {INSURANCE_FUND: Account(bytes(20))})
 
 
-def is_dead(account: Account, order: Order, time: int) -> bool:
-    """Killed by a mass cancel, or by the revocation, expiry or replacement of the session that placed it."""
-    if order.accepted < account.cancelled_before:
+def is_dead(state: State, account: Account, order: Order, time: int) -> bool:
+    """Its market is over; or killed by a mass cancel, or by the end or replacement of the session that placed it."""
+    if state.markets[order.market].over(time) or order.accepted < account.cancelled_before:
         return True
     if order.session == BY_OWNER_KEY:
         return False

@@ -15,13 +15,21 @@ from penstock.protocol.commands import (
     CancelAll,
     CancelOrder,
     CreditDeposit,
+    DelistMarket,
+    ExpireMarket,
+    ExpirePosition,
     GrantSession,
     Liquidate,
+    ListMarket,
+    MarkStale,
+    PayBuilder,
     PlaceOrder,
     PublishPrice,
     Record,
     RemoveDeadOrder,
+    ReopenMarket,
     RevokeSession,
+    SetMarketStatus,
     SlotCommand,
     SweepFees,
     Withdraw,
@@ -33,14 +41,16 @@ from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.signing import Member, Verified
 from penstock.spec.authority import authenticate
 from penstock.spec.evolve import evolve
+from penstock.spec.expiry import decide_expiry, decide_listing, decide_position_expiry
 from penstock.spec.ledger import record_entry
 from penstock.spec.liquidation import decide_liquidation, decide_removal
 from penstock.spec.matching import Moment
-from penstock.spec.money import decide_deposit, decide_sweep, decide_withdraw
+from penstock.spec.money import decide_builder, decide_deposit, decide_sweep, decide_withdraw
 from penstock.spec.orders import decide_cancel, decide_cancel_all, decide_place
-from penstock.spec.prices import decide_funding, decide_price
+from penstock.spec.prices import decide_funding, decide_price, decide_stale
 from penstock.spec.sessions import decide_grant, decide_revoke
 from penstock.spec.state import State
+from penstock.spec.status import decide_delisting, decide_reopening, decide_status
 
 
 class Applied(Struct):
@@ -111,6 +121,22 @@ def _decide(  # long: the table of contents, one line a command
             return decide_sweep(moment, record)
         case RemoveDeadOrder():
             return decide_removal(moment, record)
+        case SetMarketStatus():
+            return decide_status(moment, record, signers)
+        case DelistMarket():
+            return decide_delisting(moment, record, signers)
+        case ListMarket():
+            return decide_listing(moment, record)
+        case ExpireMarket():
+            return decide_expiry(moment, record)
+        case ExpirePosition():
+            return decide_position_expiry(moment, record)
+        case ReopenMarket():
+            return decide_reopening(moment, record)
+        case MarkStale():
+            return decide_stale(moment, record)
+        case PayBuilder():
+            return decide_builder(moment, record)
         case Bundle():
             raise Refusal(Reason.BUNDLE_MEMBER_REFUSED)
 

@@ -44,6 +44,8 @@ class TradeEntry(Struct, frozen=True):
     taker_equity: int
     taker_initial: int
     taker_held: int
+    builder: int
+    builder_fee: int
     flags: int
     maker_hash: bytes
     taker_hash: bytes
@@ -151,7 +153,7 @@ def _agrees(step: Step, entry: TradeEntry) -> bool:
 def _of_taker(entry: TradeEntry) -> tuple[int | bytes, ...]:
     return (
         entry.market, entry.taker, entry.taker_slot, entry.taker_session, entry.taker_equity, entry.taker_initial,
-        entry.taker_held, entry.flags & 3, entry.taker_hash,
+        entry.taker_held, entry.builder, entry.flags & 3, entry.taker_hash,
     )  # fmt: skip
 
 

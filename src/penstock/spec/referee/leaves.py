@@ -17,12 +17,12 @@ from penstock.protocol.ledger import (
     TIER,
     Domains,
 )
-from penstock.protocol.quantities import MAX_POSITIONS, MAX_TIERS
+from penstock.protocol.quantities import MAX_POSITIONS, MAX_TIERS, MICRO
 from penstock.protocol.terms import Tier
 from penstock.protocol.words import keccak
 from penstock.spec.positions import Holding
 from penstock.spec.referee.witness import Witness, leaf_hash
-from penstock.spec.state import FilledSlot, Position, Session
+from penstock.spec.state import EXPIRED, HALTED, RESTRICTED, SHORTFALL_BOOKED, FilledSlot, Position, Session
 
 _POSITIONS_AT: Final = 128
 _MOST_MARKETS: Final = 2 * MAX_POSITIONS + 1
@@ -72,6 +72,14 @@ class JudgedTerms(Struct, frozen=True):
     stale_after: int
     funding_interval: int
     funding_cap: int
+    funding_interest: int
+    funding_clamp: int
+    expiry: int
+    strike: int
+    option_type: int
+    position_cap: int
+    open_interest_cap: int
+    crowded_from: int
     tiers: tuple[Tier, ...]
 
 
@@ -80,19 +88,41 @@ class JudgedMarket(Struct):
 
     leaf: bytes
     terms: JudgedTerms
+    index_price: int
     mark_price: int
     priced_at: int
-    reduce_only: bool
+    flags: int
+    crowding: int
     funding_index: int
     fees: int
     size_funding: int
     entry_total: int
     dust: int
     open_interest: int
+    builder_fees: int
+
+    @property
+    def reduce_only(self) -> bool:
+        """Whether only reduce-only orders are taken, whatever the price."""
+        return self.flags & (SHORTFALL_BOOKED | RESTRICTED) != 0
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing but cancels is taken."""
+        return self.flags & HALTED != 0
+
+    @property
+    def expired(self) -> bool:
+        """Whether the settlement price is fixed."""
+        return self.flags & EXPIRED != 0
+
+    def over(self, time: int) -> bool:
+        """Whether venue time has reached the market's expiry: nothing trades any more."""
+        return 0 < self.terms.expiry * MICRO <= time
 
     def fresh(self, time: int) -> bool:
-        """Whether the market has a price not older than its terms allow."""
-        return self.mark_price > 0 and time <= self.priced_at + self.terms.stale_after
+        """Whether the market has a price not older than its terms allow; a settlement price does not age."""
+        return self.expired or (self.mark_price > 0 and time <= self.priced_at + self.terms.stale_after)
 
     def leaf_after(self) -> bytes:
         """The market's leaf with its present sums."""
@@ -103,7 +133,8 @@ class JudgedMarket(Struct):
             + self.size_funding.to_bytes(20, "big", signed=True)
         )
         sums += self.entry_total.to_bytes(12, "big", signed=True) + self.dust.to_bytes(12, "big")
-        return leaf[:50] + sums + leaf[108:120] + self.open_interest.to_bytes(7, "big") + leaf[127:]
+        open_interest, builder_fees = self.open_interest.to_bytes(7, "big"), self.builder_fees.to_bytes(10, "big")
+        return leaf[:50] + sums + leaf[108:120] + open_interest + leaf[127:145] + builder_fees + leaf[155:]
 
 
 class JudgedMarkets(Struct):
@@ -152,7 +183,7 @@ def open_markets(witness: Witness) -> JudgedMarkets:
         packed = witness.take(TERMS.length)
         witness.require(packed[-1] <= MAX_TIERS, "the terms have too many tiers")
         packed += witness.take(TIER.length * packed[-1])
-        witness.require(keccak(Domains.PARAMETERS + packed) == leaf[128:], "the terms are not the market's")
+        witness.require(keccak(Domains.PARAMETERS + packed) == leaf[160:], "the terms are not the market's")
         markets[market] = _market(leaf, packed)
     return JudgedMarkets(markets)
 
@@ -162,9 +193,10 @@ def _market(leaf: bytes, packed: bytes) -> JudgedMarket:
     *terms, count = TERMS.values(packed[: TERMS.length])
     tiers = [packed[TERMS.length + at * TIER.length :][: TIER.length] for at in range(count)]
     return JudgedMarket(
-        leaf, _terms(terms, tiers), fields["mark_price"],
-        fields["priced_at"], bool(fields["flags"] & 1), fields["funding_index"], fields["fees"], fields["size_funding"],
-        fields["entry_total"], fields["dust"], fields["open_interest"],
+        leaf, _terms(terms, tiers), fields["index_price"], fields["mark_price"],
+        fields["priced_at"], fields["flags"], fields["crowding"], fields["funding_index"], fields["fees"],
+        fields["size_funding"], fields["entry_total"], fields["dust"], fields["open_interest"],
+        fields["builder_fees"],
     )  # fmt: skip
 
 

@@ -6,7 +6,9 @@ from penstock.protocol.commands import BUY, SCOPE_TRADE, SELL, PlaceOrder
 from penstock.protocol.events import BY_OWNER_KEY
 from penstock.protocol.ledger import ACCOUNTS_DEPTH, MARKETS_DEPTH, Domains
 from penstock.protocol.quantities import (
+    BUILDER_FEES_BITS,
     CASH_BITS,
+    MAX_BUILDER_FEE,
     MAX_POSITIONS,
     OPEN_INTEREST_BITS,
     SIZE_FUNDING_BITS,
@@ -18,7 +20,7 @@ from penstock.protocol.words import keccak
 from penstock.spec.liquidation import band_price, slice_of
 from penstock.spec.margin import Risk, assess, grew_or_flipped, is_legal
 from penstock.spec.orders import flags_of
-from penstock.spec.positions import Holding, fee_of, fill, in_range, signed
+from penstock.spec.positions import Holding, fee_of, fill, in_range, signed, trading_fee
 from penstock.spec.referee.entry import TradeEntry
 from penstock.spec.referee.leaves import Fill, JudgedMarket, JudgedMarkets, Side, open_markets, open_side
 from penstock.spec.referee.witness import Witness, leaf_hash
@@ -133,12 +135,13 @@ def _trade(sides: Sides, maker: Side, taker: Side, listed: JudgedMarkets) -> _Tr
     )  # fmt: skip
     for holding, size, fee in (
         (trade.maker_after, -change, entry.maker_fee),
-        (trade.taker_after, change, entry.taker_fee),
+        (trade.taker_after, change, entry.taker_fee + entry.builder_fee),
     ):
         _count(market, holding, entry.market, -1)
         market.dust += fill(holding, entry.market, size, entry.price, fee, market.funding_index).dust
         _count(market, holding, entry.market, 1)
-        market.fees += fee
+    market.fees += entry.maker_fee + entry.taker_fee
+    market.builder_fees += entry.builder_fee
     return trade
 
 
@@ -163,6 +166,8 @@ def _find(trade: _Trade) -> Finding:  # long: the checks in the order of schema/
         return Finding.TAKER_UNAUTHORISED
     if not _maker_authorised(trade):
         return Finding.MAKER_UNAUTHORISED
+    if market.halted or market.over(sides.time):
+        return Finding.MARKET_CLOSED
     if taking is not None and not taking.reduce_only and (market.reduce_only or not market.fresh(sides.time)):
         return Finding.MARKET_CLOSED
     if not trade.taker.slot_fits:
@@ -190,13 +195,19 @@ def _find(trade: _Trade) -> Finding:  # long: the checks in the order of schema/
 
 
 def _find_in_margin(trade: _Trade) -> Finding:
-    entry, listed = trade.sides.entry, trade.listed
+    entry, listed, cap = trade.sides.entry, trade.listed, trade.market.terms.position_cap
     maker_held = _size(trade.maker.holding, entry.market)
-    grew = grew_or_flipped(maker_held, _size(trade.maker_after, entry.market))
+    maker_holds = _size(trade.maker_after, entry.market)
+    grew = grew_or_flipped(maker_held, maker_holds)
+    if grew and abs(maker_holds) > cap:
+        return Finding.POSITION_ABOVE_CAP
     if not is_legal(trade.maker_before, assess(listed, trade.maker_after), grew=grew):
         return Finding.MAKER_MARGIN_BROKEN
     if entry.last and not entry.liquidation:
-        grew = grew_or_flipped(entry.taker_held, _size(trade.taker_after, entry.market))
+        taker_holds = _size(trade.taker_after, entry.market)
+        grew = grew_or_flipped(entry.taker_held, taker_holds)
+        if grew and abs(taker_holds) > cap:
+            return Finding.POSITION_ABOVE_CAP
         before = Risk(entry.taker_equity, entry.taker_initial, 0)
         if not is_legal(before, assess(listed, trade.taker_after), grew=grew):
             return Finding.TAKER_MARGIN_BROKEN
@@ -232,14 +243,27 @@ def _signs(session: Session, signer: bytes, time: int, sequence: int) -> bool:
 
 def _fees_fit(trade: _Trade) -> bool:
     sides, terms = trade.sides, trade.market.terms
-    entry, notional = sides.entry, sides.entry.size * sides.entry.price
-    if entry.maker_fee != fee_of(notional, terms.maker_fee_ppm) or terms.maker_fee_ppm > sides.making.max_fee_ppm:
+    entry, order = sides.entry, sides.taking
+    maker_fee = max(-entry.taker_fee, trading_fee(trade.market, entry.size, entry.price, terms.maker_fee_ppm))
+    if entry.maker_fee != maker_fee or terms.maker_fee_ppm > sides.making.max_fee_ppm:
         return False
-    if sides.taking is not None:
-        allowed = terms.taker_fee_ppm <= sides.taking.max_fee_ppm
-        return allowed and entry.taker_fee == fee_of(notional, terms.taker_fee_ppm)
+    if order is not None:
+        if terms.taker_fee_ppm > order.max_fee_ppm or not _builder_fits(entry, order):
+            return False
+        return entry.taker_fee == trading_fee(trade.market, entry.size, entry.price, terms.taker_fee_ppm)
+    fee = trading_fee(trade.market, entry.size, entry.price, terms.liquidation_fee_ppm)
     bearable = assess(trade.listed, trade.taker_after).equity + entry.taker_fee
-    return entry.taker_fee == min(fee_of(notional, terms.liquidation_fee_ppm), max(0, bearable))
+    return entry.builder == entry.builder_fee == 0 and entry.taker_fee == min(fee, max(0, bearable))
+
+
+def _builder_fits(entry: TradeEntry, order: PlaceOrder) -> bool:
+    """The builder is the one the order names, and gets what it says; that it exists is by replay only."""
+    if order.builder_fee_ppm > MAX_BUILDER_FEE or (order.builder == 0 and order.builder_fee_ppm > 0):
+        return False
+    return (entry.builder, entry.builder_fee) == (
+        order.builder,
+        fee_of(entry.size * entry.price, order.builder_fee_ppm),
+    )
 
 
 def _liquidation_fits(trade: _Trade) -> bool:
@@ -247,7 +271,8 @@ def _liquidation_fits(trade: _Trade) -> bool:
     entry, held = sides.entry, _size(trade.taker.holding, sides.entry.market)
     if market.terms.tick == 0 or market.terms.lot == 0:
         return False
-    if not all(trade.listed.markets[m].fresh(sides.time) for m in trade.taker.holding.positions):
+    held_in = [trade.listed.markets[m] for m in trade.taker.holding.positions]
+    if not all(judged.fresh(sides.time) and not judged.over(sides.time) for judged in held_in):
         return False
     if sides.first and trade.taker_before.equity >= trade.taker_before.maintenance:
         return False
@@ -269,6 +294,7 @@ def _results_fit(trade: _Trade) -> bool:
         and fits(market.size_funding, SIZE_FUNDING_BITS)
         and 0 <= market.open_interest < 1 << OPEN_INTEREST_BITS
         and market.dust < 1 << WITHDRAWN_BITS
+        and fits(market.builder_fees, BUILDER_FEES_BITS)
     )
 
 

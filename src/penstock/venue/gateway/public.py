@@ -70,6 +70,7 @@ class Listing(Struct, frozen=True):
 
     currency: Currency = "any"
     kind: Kind = "any"
+    expired: bool = False
 
 
 class BookRequest(Struct, frozen=True):
@@ -208,6 +209,7 @@ class Methods:
             for figures in self._subscriptions.figures.values()
             if currency in ("ANY", "USDC", figures.market.terms.base)
             and wanted.kind in ("any", kind_of(figures.market.terms))
+            and wanted.expired == figures.market.over(self._time())
         ]
 
     def _order_book(self, wanted: BookRequest) -> dict[str, Any]:
@@ -262,7 +264,7 @@ class Methods:
         return self._shown_account(account)
 
     def _shown_account(self, account: AccountView) -> dict[str, Any]:
-        by_number = {f.market.terms.market: f for f in self._subscriptions.figures.values()}
+        by_number = self._subscriptions.by_number
         money = {
             name: exact_dollars(getattr(account, name))
             for name in ("cash", "withdrawn", "equity", "initial_margin", "maintenance_margin")
@@ -325,13 +327,14 @@ class Methods:
         if proof is None:
             raise RpcError(NOT_FOUND, "not_found", "not in any posted batch", param="subaccount")
         return {
-            "batch": proof.batch,
+            "subaccount": wanted.subaccount,
             "leaf": hexed(proof.leaf),
             "siblings": [hexed(sibling) for sibling in proof.siblings],
             "markets_root": hexed(proof.markets_root),
             "globals_hash": hexed(proof.globals_hash),
             "deposit_head": hexed(proof.deposit_head),
             "forced_head": hexed(proof.forced_head),
+            "number": proof.batch,
         }
 
     async def _submit(self, wanted: Submission) -> dict[str, Any]:

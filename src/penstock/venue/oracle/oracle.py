@@ -9,10 +9,11 @@ import msgspec
 
 from penstock.pricing.index import Constituent, take_index
 from penstock.protocol.commands import PublishPrice, encode_record
+from penstock.protocol.instruments import PERPETUAL
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import SIGNATURE, Domain, Signer, check_signature, digest_of, pack_envelope
-from penstock.protocol.terms import PERPETUAL, Genesis, MarketTerms
+from penstock.protocol.terms import Genesis, MarketTerms
 from penstock.protocol.words import keccak
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld

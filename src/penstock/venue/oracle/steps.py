@@ -1,5 +1,6 @@
 """From a wanted price to the next one that the venue will take; and the record that says it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -20,19 +21,25 @@ class Price(Struct, frozen=True):
 def next_step(committed: Price, wanted: Price, step_ppm: int, band_ppm: int) -> Price | None:
     """The price nearest to `wanted` that is one step from `committed` at most, its mark in the band of its index.
 
-    From no price every price is one step. None where no mark is both one step away and in the band, which takes a
-    committed mark outside the band. The premium is a sample, not a place: it is never walked to.
+    From no price every price is one step. Where the mark cannot follow, the index waits for it. None only where the
+    committed mark is outside the band, too far to come back in one step. The premium is a sample, not a place: it is
+    never walked to.
     """
     premium = min(max(wanted.premium, -MOST_PREMIUM), MOST_PREMIUM)
     if committed.index == 0:
         return Price(wanted.index, _clamp(wanted.mark, *_around(wanted.index, band_ppm)), premium)
-    index = _clamp(wanted.index, *_around(committed.index, step_ppm))
-    low, high = _around(index, band_ppm)
     nearest, furthest = _around(committed.mark, step_ppm)
-    low, high = max(low, nearest), min(high, furthest)
+
+    def marks(index: int) -> tuple[int, int]:
+        low, high = _around(index, band_ppm)
+        return max(low, nearest), min(high, furthest)
+
+    index = _clamp(wanted.index, *_around(committed.index, step_ppm))
+    low, high = marks(index)
     if low > high:
-        return None
-    return Price(index, _clamp(wanted.mark, low, high), premium)
+        index = _furthest(committed.index, index, lambda at: marks(at)[0] <= marks(at)[1])
+        low, high = marks(index)
+    return None if low > high else Price(index, _clamp(wanted.mark, low, high), premium)
 
 
 def within(price: int, reference: int, ppm: int) -> bool:
@@ -58,6 +65,17 @@ def price_of(record: PublishPrice) -> Price:
 def _around(reference: int, ppm: int) -> tuple[int, int]:
     reach = max(reference * ppm // PPM, 1)
     return max(reference - reach, 1), reference + reach
+
+
+def _furthest(start: int, end: int, holds: Callable[[int], bool]) -> int:
+    """The integer furthest from `start` towards `end` for which it holds: up to there it does, and at `end` not."""
+    while abs(end - start) > 1:
+        middle = (start + end) // 2
+        if holds(middle):
+            start = middle
+        else:
+            end = middle
+    return start
 
 
 def _clamp(value: int, low: int, high: int) -> int:
