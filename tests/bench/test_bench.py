@@ -117,7 +117,8 @@ def test_the_pricing_stages_check_their_peers_and_have_a_row_each():
     report = Report(Machine.here(), 0.0)
     measure_pricing(msgspec.structs.replace(QUICK, options=200, looped=40, surfaces=1), report)
     assert [row.stage for row in report.rows] == [
-        "prices with Greeks", "prices with Greeks, beside vollib", "implied vols", "implied vols, beside vollib", "surfaces",
+        "prices with Greeks", "prices with Greeks, beside vollib", "implied vols",
+        "implied vols, beside vollib", "surfaces",
     ]  # fmt: skip
     assert all(row.ours > 0 and row.limit > 0 for row in report.rows)
 

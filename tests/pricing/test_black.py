@@ -31,6 +31,19 @@ VOLLIB_ROWS = [
     (650.0, 1000.0, 0.05, 0.01, 2.0, 0.9000844079, 350.4002094),
 ]
 
+# Undiscounted calls in 120-digit arithmetic: forward, strike, volatility, time, price.
+EXACT_ROWS = [
+    (100, 100, 0.2, 0.5, 5.6371977797016626955),
+    (100, 140, 0.8, 0.02, 0.0055979597428259039848),
+    (100, 100.0001, 0.5, 1e-6, 0.019897163680037995279),
+    (0.001, 1.0, 2.0, 0.25, 9.611317085359255234e-15),
+    (100, 104, 0.5, 0.0003, 5.3224774222506225434e-7),
+    (1, 1000, 10, 5, 1.0),
+    (60_000, 80_000, 0.6, 30 / 365, 232.37874949392967387),
+    (100, 260, 1.5, 1.0, 32.991043072664317626),
+    (100, 250, 0.35, 0.01, 4.7643326900075221646e-152),
+]
+
 
 def vollib_grid():
     """The parameters of all 101 rows of that file: three runs over spots."""
@@ -41,6 +54,12 @@ def vollib_grid():
 def test_an_option_at_the_money_costs_what_the_references_say():
     assert price(100, 100, 0.2, 0.5) == pytest.approx(5.637197779701664, rel=1e-15)
     assert price(100, 100, 0.2, 0.5, True, 0.02) == pytest.approx(5.5811067246048118, rel=1e-15)
+
+
+@pytest.mark.parametrize(("forward", "strike", "vol", "time", "exact"), EXACT_ROWS)
+def test_prices_are_exact_but_for_what_rounding_the_moneyness_does(forward, strike, vol, time, exact):
+    distance = np.log(forward / strike) ** 2 / (vol * vol * time)
+    assert float(price(forward, strike, vol, time)) == pytest.approx(exact, rel=3e-15 * (1 + distance))
 
 
 def test_hulls_example_13_6_comes_out():
@@ -166,6 +185,11 @@ def test_bad_input_is_refused_by_name(wrong, said):
     asked = {"forward": 100.0, "strike": 100.0, "volatility": 0.2, "time": 0.5, "is_call": True, "rate": 0.0}
     with pytest.raises(ValueError, match=said):
         price(**(asked | wrong))
+
+
+def test_arrays_that_do_not_fit_together_are_refused():
+    with pytest.raises(ValueError, match="must broadcast to one"):
+        price([100.0, 101.0], [90.0, 100.0, 110.0], 0.2, 0.5)
 
 
 @given(

@@ -6,6 +6,7 @@ import typer
 
 from penstock import __version__
 from penstock.cli.claims import claim_account, prove_account
+from penstock.cli.dated import dated
 from penstock.cli.demo import run_demo, run_up
 from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
@@ -34,6 +35,7 @@ accounts.command("claim")(claim_account)
 app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")
+app.add_typer(dated, name="dated")
 app.add_typer(journals, name="journal")
 app.add_typer(oracles, name="oracle")
 app.add_typer(orders, name="order")

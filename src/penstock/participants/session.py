@@ -74,11 +74,16 @@ class Session:
         fill_guard: int = ANY_FILL,
         max_fee_ppm: int = DEFAULT_MAX_FEE_PPM,
         deadline: int = NO_DEADLINE,
+        builder: int = 0,
+        builder_fee_ppm: int = 0,
     ) -> PlaceOrder:
-        """A record that places or replaces the slot's order; `price` in price units, `size` in size units."""
+        """A record that places or replaces the slot's order; `price` in price units, `size` in size units.
+
+        What the order takes pays `builder_fee_ppm` (at most 1,000) to the subaccount `builder`.
+        """
         return PlaceOrder(
             self.subaccount, slot, self.nonce(slot), deadline, market, side, price, size, fill_guard,
-            time_in_force, post_only, reduce_only, max_fee_ppm,
+            time_in_force, post_only, reduce_only, max_fee_ppm, builder, builder_fee_ppm,
         )  # fmt: skip
 
     def cancel(self, slot: int, deadline: int = NO_DEADLINE) -> CancelOrder:

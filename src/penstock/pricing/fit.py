@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
-from scipy.optimize import least_squares
 
 from penstock.pricing.inputs import Floats, within
 from penstock.pricing.svi import TOLERANCE, Slice, calendar_gap
@@ -139,6 +138,8 @@ class _Fit:
             at = entry(y)
             return self.gradient(at) * np.where(_LOGARITHMS, at, 1.0)
 
+        from scipy.optimize import least_squares  # as slow to import as all else here; only fits pay for it
+
         y = np.where(_LOGARITHMS, np.log(np.maximum(start, 1e-9)), start)
         found = least_squares(
             lambda y: self.misses(entry(y)), y, gradient, method="lm", xtol=1e-12, ftol=1e-12, gtol=1e-14, max_nfev=200
@@ -148,6 +149,8 @@ class _Fit:
     def _bounded(
         self, start: Floats, misses: Callable[[Floats], Floats], gradient: Callable[[Floats], Floats], close: float
     ) -> Floats:
+        from scipy.optimize import least_squares
+
         room = 1e-9 * (self.high - self.low)
         inside = np.clip(start, self.low + room, self.high - room)
         found = least_squares(

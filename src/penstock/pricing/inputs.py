@@ -56,7 +56,11 @@ def terms(
     calls = np.asarray(is_call)
     if calls.dtype != np.bool_:
         raise ValueError(f"is_call is of {calls.dtype}: must be booleans, True for a call and False for a put")
-    shape = np.broadcast_shapes(*(item.shape for item in (forwards, strikes, other, times, rates, calls)))
+    shapes = [item.shape for item in (forwards, strikes, other, times, rates, calls)]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError as mismatch:
+        raise ValueError(f"arguments are of shapes {sorted(set(shapes))}: must broadcast to one") from mismatch
     whole = shape or (1,)
 
     def spread(item: Floats) -> Floats:

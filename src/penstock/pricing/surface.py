@@ -57,8 +57,10 @@ class Surface:
 
     @staticmethod
     def flat(volatility: float) -> "Surface":
-        """The same volatility everywhere."""
+        """The same volatility everywhere. Raises ValueError unless it is above 0."""
         vol = float(within("volatility", volatility, 0.0))
+        if vol == 0:
+            raise ValueError("volatility is 0: must be above 0")
         return Surface([1.0], [Slice(vol * vol, 0.0, 0.0, 0.0, 1.0)])
 
     @staticmethod
@@ -72,11 +74,10 @@ class Surface:
         and where the slices, or what lies between them, allow an arbitrage.
         """
         times = within("expiries", expiries, 0.0)
-        vol = np.broadcast_to(within("at_the_money", at_the_money, 0.0), times.shape)
-        tilt = np.broadcast_to(within("skew", skew, -np.inf), times.shape)
-        bend = np.broadcast_to(within("curvature", curvature, -np.inf), times.shape)
+        vol = _one_each("at_the_money", at_the_money, times)
+        tilt, bend = _one_each("skew", skew, times), _one_each("curvature", curvature, times)
         if not (vol > 0).all():
-            raise ValueError("at_the_money is 0: must be above 0")
+            raise ValueError(f"at_the_money is {vol[vol <= 0][0]:g}: must be above 0")
         slices = [_stated(*three) for three in zip(times, vol, tilt, bend, strict=True)]
         return Surface(list(times), slices).free_of_arbitrage()
 
@@ -156,6 +157,15 @@ class Surface:
         late, early = svi(k, *self._raw[:, after]), svi(k, *self._raw[:, before])
         w, first, second = (share * far + rest * near for far, near in zip(late, early, strict=True))
         return np.asarray(w), np.asarray(first), np.asarray(second)
+
+
+def _one_each(name: str, value: ArrayLike, times: Floats) -> Floats:
+    numbers = within(name, value, -np.inf)
+    if numbers.shape not in ((), times.shape):
+        raise ValueError(
+            f"{name} is of shape {numbers.shape}: must be one number, or one for each of {times.size} expiries"
+        )
+    return np.broadcast_to(numbers, times.shape)
 
 
 def _stated(time: float, vol: float, skew: float, curvature: float) -> Slice:

@@ -285,7 +285,7 @@ def default_markets() -> tuple[MarketTerms, ...]:
 def default_templates() -> tuple[Template, ...]:
     """What anybody may list beside the perpetuals: futures and options on BTC (0, 1) and ETH (2, 3), every date.
 
-    Strikes of 500 and 25 USD, up to half the index away. Short options need Deribit's 15 and 7.5 %, and more when large.
+    Strikes of 500 and 25 USD, up to half the index away. Short options need Deribit's 15 and 7.5 %, large ones more.
     """
     btc, eth = (replace(terms, market=0, stale_after=60 * MICRO) for terms in default_markets())
     tiers = (

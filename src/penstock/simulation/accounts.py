@@ -162,7 +162,7 @@ def guest() -> Trader:
 
 
 def dated_traders() -> tuple[Trader, ...]:
-    """Who trades futures and options in a demo: a maker, then takers; behind everybody else, each with its own owner."""
+    """Who trades futures and options in a demo: a maker, then takers; behind everybody else, each with an owner."""
     first = max(trader.subaccount for trader in local_accounts().traders) + 1
     return tuple(
         Trader(

@@ -11,6 +11,10 @@ SILENCE: Final = 180.0
 """Seconds without a line after which a child counts as hung; measuring the whole tape is silent longest."""
 
 
+class ChildEnded(RuntimeError):
+    """A child ended before its last line."""
+
+
 class Child:
     """One process. `progress` is its newest line and may be read at any time."""
 
@@ -22,27 +26,28 @@ class Child:
         self._check = check
         self._process: asyncio.subprocess.Process | None = None
 
-    async def run(self, stop: asyncio.Event) -> dict[str, Any]:
-        """Its last line. Asks it to end when `stop` is set. Raises RuntimeError if it ends early or falls silent."""
+    async def run(self) -> dict[str, Any]:
+        """Its last line. Raises ChildEnded when it ends without one, RuntimeError when it falls silent."""
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdout=asyncio.subprocess.PIPE, start_new_session=True, limit=1 << 20
         )
-        stopping = asyncio.create_task(self._terminate(stop))
-        try:
-            return await self._read(self._process)
-        finally:
-            stopping.cancel()
+        return await self._read(self._process)
 
-    async def end(self) -> None:
-        """Kill it if it still runs."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-
-    async def _terminate(self, stop: asyncio.Event) -> None:
-        await stop.wait()
+    def terminate(self) -> None:
+        """Ask it to end."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def end(self) -> None:
+        """Kill it if it still runs, and wait until it has gone."""
+        self.kill()
+        if self._process is not None:
+            await self._process.wait()
 
     async def _read(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout is not None
@@ -58,7 +63,7 @@ class Child:
                     ) from None
                 continue
             if not line:
-                raise RuntimeError(f"the {self._name} ended early with exit code {await process.wait()}")
+                raise ChildEnded(f"the {self._name} ended early with exit code {await process.wait()}")
             heard = time.monotonic()
             self.progress = msgspec.json.decode(line)
             if self.progress["phase"] == "done":

@@ -173,6 +173,7 @@ def check_start(home: Path | None, port: int) -> None:
         probe.bind((HOST, port))
 
 
-def dev_clock(pace: float | None) -> DevClock:
-    """A Dev clock from now at `pace` times real time; None is driven by the replay."""
-    return DevClock(time.time_ns() // 1000, 0.0 if pace is None else pace)
+def dev_clock(pace: float | None, start: int | None = None) -> DevClock:
+    """A Dev clock from `start` (s; None: now) at `pace` times real time; None is driven by the replay."""
+    begins = time.time_ns() // 1000 if start is None else start * MICRO
+    return DevClock(begins, 0.0 if pace is None else pace)

@@ -14,6 +14,7 @@ from penstock.protocol.commands import (
     SCOPE_CANCEL,
     SCOPE_TRADE,
     SELL,
+    PayBuilder,
     PlaceOrder,
     PublishPrice,
     Record,
@@ -101,6 +102,7 @@ class DatedPlay:
         report = await close_positions(self._client, self._seats, [_listing(c) for c in live])
         held = await self._wait_for_expiries({c.name for c in live})
         await self._note_expiries()
+        await self._collect()
         paid = await withdraw_cash(self._client, self._seats)
         return {
             "flat": report.flat and not held,
@@ -241,6 +243,13 @@ class DatedPlay:
                 return held
             await asyncio.sleep(0.2)
 
+    async def _collect(self) -> None:
+        """Have the builder paid what the contracts have gathered for it."""
+        builder = self._takers[0].subaccount
+        pokes = [self._client.send(seal(self._separator, PayBuilder(m, builder), [])) for m in self._contracts]
+        for answer in await asyncio.gather(*pokes):
+            self.statistics.builder_paid += not answer.reasons
+
     async def _note_expiries(self) -> None:
         for contract in self._contracts.values():
             ticker = await self._client.call("public/ticker", {"instrument_name": contract.name})
@@ -255,7 +264,7 @@ def contract_of(listed: dict[str, Any]) -> Contract:
     return Contract(
         listed["instrument_id"], listed["instrument_name"], listed["base_currency"],
         OPTION if listed["kind"] == "option" else FUTURE, listed["expiration_timestamp"] // 1_000,
-        round(listed.get("strike", 0) / unit), rights.get(listed.get("option_type"), NO_OPTION), unit, size_unit,
+        round(listed.get("strike", 0) / unit), rights.get(listed.get("option_type", ""), NO_OPTION), unit, size_unit,
         round(listed["tick_size"] / unit), round(listed["min_trade_amount"] / size_unit),
     )  # fmt: skip
 

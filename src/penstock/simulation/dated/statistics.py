@@ -14,6 +14,8 @@ class DatedStatistics:
     def __init__(self) -> None:
         self.prices = 0
         self.quotes = 0
+        self.builder_paid = 0
+        """Markets whose builder was paid."""
         self.refused: Counter[str] = Counter()
         self._listed: Counter[str] = Counter()
         self._trades: Counter[str] = Counter()
@@ -42,6 +44,7 @@ class DatedStatistics:
             "quotes": self.quotes,
             "taker_fills": dict(sorted(self._trades.items())),
             "volume": {kind: units / 1e6 for kind, units in sorted(self._volume.items())},
+            "builder_paid": self.builder_paid,
             "refused": dict(sorted(self.refused.items())),
             "expired": sorted(self._expired, key=lambda each: str(each["instrument"])),
         }
