@@ -158,7 +158,8 @@ def option_marks(
 
     `strikes` (USD) and `calls` (bool) have shape (n,); `years` to expiry, 0 at it. `price` is Black-76 (`black.price`).
     In the last half hour `forward` is `expiring_mark`'s. Raises ValueError for an input out of range, and where the
-    surface or the price function gives no number or a price outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for a put.
+    surface or the price function gives no number, or a price outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for
+    a put.
     """
     strike = np.asarray(strikes, dtype=np.float64)
     call = np.asarray(calls, dtype=np.bool_)
