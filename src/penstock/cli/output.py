@@ -26,12 +26,13 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table to stdout: as wide as the terminal, its first column whole; elsewhere as wide as it is."""
-    table = Table(*columns, title=Text(title), title_justify="left")
+    table = Table(*columns)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     first = table.columns[0]
     first.no_wrap, first.min_width = True, max(map(cell_len, [columns[0], *(str(row[0]) for row in rows)]))
-    (RESULTS if RESULTS.is_terminal else PIPED).print(table, markup=False)
+    shown = RESULTS if RESULTS.is_terminal else PIPED
+    shown.print(Text(title), table, markup=False, sep="\n")
 
 
 def print_pairs(value: dict[str, Any], indent: str = "") -> None:
