@@ -103,11 +103,11 @@ def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, s
 
 def _measure_wide(core: ModuleType | None, plan: Plan, report: Report) -> None:
     """Applying over 64 instruments; nothing later needs its stream, which is large."""
-    stream = cache.stream_of(plan.wide)
     if core is not None:
-        applied.measure_apply(core, stream, plan.runs, 0, report)
-    spec = SpecRun(stream.parameters.world().genesis, stream.setup)
-    applied.compare_with_spec(core, stream, spec, plan.spec_commands, report)
+        applied.measure_apply(core, cache.stream_of(plan.wide), plan.runs, 0, report)
+    compared = cache.stream_of(plan.compared)
+    spec = SpecRun(compared.parameters.world().genesis, compared.setup)
+    applied.compare_with_spec(core, compared, spec, plan.spec_commands, report)
 
 
 def _measure_signed(core: ModuleType | None, sealed: Sealed, plan: Plan, rust: bool, report: Report) -> float:

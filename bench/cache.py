@@ -14,7 +14,7 @@ from bench.stream import Parameters, Stream, generate
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / ".cache" / "bench"
 _MAKERS: Final = ("instruments", "world", "frames", "twin", "stream", "sealed")
-_KEPT_OF_A_NAME: Final = 2
+_KEPT_OF_A_NAME: Final = 3
 _Made = TypeVar("_Made")
 
 

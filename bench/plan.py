@@ -1,6 +1,6 @@
 """How much is measured: the whole run in six minutes at most, the quick one in one."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from bench.stream import Parameters
 
@@ -12,6 +12,8 @@ class Plan(Struct, frozen=True):
     """The unsigned stream of `apply` and `post-roots`."""
     wide: Parameters
     """The unsigned stream over 64 instruments; as many orders rest, in all, as in the two books of `applied`."""
+    compared: Parameters
+    """The stream over 64 instruments whose first commands the spec does; the quick one's has fewer accounts."""
     signed: Parameters
     """The stream whose messages are signed: 1,000 signers."""
     runs: int
@@ -33,16 +35,18 @@ class Plan(Struct, frozen=True):
     """Volatility surfaces fitted."""
 
 
+_WIDE = Parameters(accounts=10_000, target=40_000, commands=500_000, instruments=64)
 WHOLE = Plan(
     applied=Parameters(accounts=10_000, target=20_000, commands=1_000_000),
-    wide=Parameters(accounts=10_000, target=40_000, commands=500_000, instruments=64),
+    wide=_WIDE, compared=_WIDE,
     signed=Parameters(accounts=1_000, target=2_000, commands=40_000),
     runs=7, spec_commands=20_000, entries=60_000, spec_entries=1_000, bundles_of_10=2_000, bundles_of_64=320, rounds=5,
     options=10_000, looped=4_000, surfaces=8,
 )  # fmt: skip
 QUICK = Plan(
     applied=Parameters(accounts=10_000, target=20_000, commands=250_000),
-    wide=Parameters(accounts=10_000, target=40_000, commands=100_000, instruments=64),
+    wide=structs.replace(_WIDE, commands=100_000),
+    compared=Parameters(accounts=1_000, target=4_000, commands=4_000, instruments=64),
     signed=Parameters(accounts=1_000, target=2_000, commands=12_000),
     runs=5, spec_commands=4_000, entries=20_000, spec_entries=200, bundles_of_10=500, bundles_of_64=80, rounds=3,
     options=10_000, looped=1_000, surfaces=2,

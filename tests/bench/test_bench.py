@@ -5,6 +5,7 @@ from collections import Counter
 import msgspec
 import pytest
 from bench.frames import batches, cancel, place, split
+from bench.instruments import listed
 from bench.machine import Machine
 from bench.plan import QUICK
 from bench.pricing import measure_pricing, options_of
@@ -13,26 +14,29 @@ from bench.sealed import seal_stream
 from bench.spec import SpecRun
 from bench.stream import COMMANDS_A_PRICE, KINDS, PRICE, SHARES, Parameters, generate
 from bench.survey import Survey, entries_of
-from bench.world import START, World
+from bench.world import MARKS, START, World
 
 from penstock.protocol.commands import BUY, GOOD_TIL_CANCELLED, CancelOrder, PlaceOrder
-from penstock.protocol.quantities import ANY_FILL, NO_DEADLINE
+from penstock.protocol.instruments import FUTURE, OPTION, PERPETUAL
+from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
 from penstock.protocol.signing import Verified, hash_record, verify
 from penstock.protocol.wire import decode_message, encode_command, encode_message, encode_written
 
 SMALL = Parameters(accounts=60, target=150, commands=3_000)
+WIDE = Parameters(accounts=60, target=1_500, commands=3_000, instruments=64)
 SIGNER = b"\x11" * 20
+YEAR = 31_536_000
 
 
-@pytest.fixture(scope="module")
-def stream():
-    return generate(SMALL)
+@pytest.fixture(scope="module", params=[SMALL, WIDE], ids=["2 instruments", "64 instruments"])
+def stream(request):
+    return generate(request.param)
 
 
 @pytest.fixture(scope="module")
 def spec_run(stream):
     """The spec after the whole stream, and what it said."""
-    spec = SpecRun(World(SMALL.accounts).genesis, stream.setup)
+    spec = SpecRun(stream.parameters.world().genesis, stream.setup)
     return spec, list(spec.apply(stream.timed))
 
 
@@ -67,15 +71,15 @@ def test_batches_are_the_same_commands(stream):
 
 
 def test_a_stream_is_the_same_every_time_and_another_with_another_seed(stream):
-    assert generate(SMALL) == stream
-    assert generate(msgspec.structs.replace(SMALL, seed=2)).timed != stream.timed
+    assert generate(stream.parameters) == stream
+    assert generate(msgspec.structs.replace(stream.parameters, seed=2)).timed != stream.timed
 
 
 def test_the_mix_is_the_one_of_the_workload(stream):
     kinds = Counter(stream.kinds)
-    assert kinds.pop(PRICE) == SMALL.commands // COMMANDS_A_PRICE
+    assert kinds.pop(PRICE) == stream.parameters.commands // COMMANDS_A_PRICE
     for kind, share in enumerate(SHARES):
-        assert abs(kinds[kind] / SMALL.commands - share) < 0.02, KINDS[kind]
+        assert abs(kinds[kind] / stream.parameters.commands - share) < 0.02, KINDS[kind]
 
 
 def test_the_spec_takes_the_stream_and_trades_as_the_twin_does(stream, spec_run):
@@ -83,8 +87,8 @@ def test_the_spec_takes_the_stream_and_trades_as_the_twin_does(stream, spec_run)
     survey = Survey()
     for applied in said:
         survey.read(applied)
-    assert survey.commands == SMALL.commands
-    assert len(survey.refused_commands) <= 0.05 * SMALL.commands
+    assert survey.commands == stream.parameters.commands
+    assert survey.refused_commands == []
     assert survey.trades == stream.trades
     books = [0] * len(stream.resting)
     for account in spec.state.accounts.values():
@@ -93,8 +97,50 @@ def test_the_spec_takes_the_stream_and_trades_as_the_twin_does(stream, spec_run)
     assert tuple(books) == stream.resting
 
 
-def test_the_books_stay_at_their_size(stream):
-    assert all(abs(resting / SMALL.target - 1) < 0.25 for resting in stream.resting)
+def test_money_and_positions_sum_to_what_was_deposited(spec_run):
+    state = spec_run[0].state
+    cash, sizes = 0, Counter()
+    for account in state.accounts.values():
+        cash += account.cash
+        for market, position in account.positions.items():
+            cash -= position.entry
+            sizes[market] += position.size
+    assert cash + sum(market.fees for market in state.markets.values()) == state.deposited
+    assert set(sizes.values()) == {0}
+
+
+def test_the_books_stay_at_their_size():
+    assert all(abs(resting / SMALL.target - 1) < 0.25 for resting in generate(SMALL).resting)
+
+
+def test_the_books_of_64_instruments_share_the_orders_by_popularity():
+    resting = generate(WIDE).resting
+    for rank, orders in enumerate(resting[:4], 1):
+        assert abs(orders / (0.2925 * rank**-1.2 * WIDE.target) - 1) < 0.25
+    assert all(resting)
+
+
+def test_everybody_opens_both_perpetuals_and_one_to_four_other_contracts():
+    opened = SpecRun(WIDE.world().genesis, generate(msgspec.structs.replace(WIDE, target=0, commands=0)).setup)
+    traders = [account for number, account in opened.state.accounts.items() if number]
+    assert {len(account.positions) for account in traders} == {3, 4, 5, 6}
+    assert all({0, 1} <= account.positions.keys() for account in traders)
+    assert any(position.size < 0 for account in traders for market, position in account.positions.items() if market > 7)
+
+
+def test_64_instruments_are_2_perpetuals_6_futures_and_56_options_that_outlive_the_stream():
+    markets = listed(64, MARKS)
+    assert Counter(terms.kind for terms in markets) == {PERPETUAL: 2, FUTURE: 6, OPTION: 56}
+    assert [terms.market for terms in markets] == list(range(64))
+    assert len({terms.identity() for terms in markets}) == len({terms.name for terms in markets}) == 64
+    assert all(terms.expiry > START // MICRO + YEAR for terms in markets if terms.kind != PERPETUAL)
+    World(2, 64).genesis.check()
+
+
+@pytest.mark.parametrize("instruments", [0, 3, 65])
+def test_a_stream_over_another_number_of_instruments_is_refused(instruments):
+    with pytest.raises(ValueError, match=rf"instruments is {instruments}, wants 2 or 64"):
+        generate(Parameters(accounts=2, target=1, commands=1, instruments=instruments))
 
 
 def test_the_entries_of_applied_frames_are_found(spec_run):
