@@ -18,7 +18,9 @@ runner = CliRunner()
 def test_help_names_every_noun_and_says_not_for_real_money():
     shown = runner.invoke(app, ["--help"])
     assert shown.exit_code == 0
-    nouns = "demo up sim account market batch journal order receipts replay snapshot backup restore doctor follow"
+    nouns = (
+        "demo up sim account market batch journal oracle order receipts replay snapshot backup restore doctor follow"
+    )
     for noun in nouns.split():
         assert noun in shown.stdout
     assert "not for real money" in shown.stdout

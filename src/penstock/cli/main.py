@@ -10,6 +10,7 @@ from penstock.cli.dated import dated
 from penstock.cli.demo import run_demo, run_up
 from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
+from penstock.cli.oracle import oracles
 from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
 from penstock.cli.receipts import receipts
@@ -36,6 +37,7 @@ app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")
 app.add_typer(dated, name="dated")
 app.add_typer(journals, name="journal")
+app.add_typer(oracles, name="oracle")
 app.add_typer(orders, name="order")
 app.add_typer(receipts, name="receipts")
 app.add_typer(replays, name="replay")
