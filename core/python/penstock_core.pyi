@@ -43,7 +43,7 @@ class Engine:
         """Every listed market's packed view, ascending."""
 
     def what_if(self, subaccount: int, market: int, change: int, price: int) -> bytes | None:
-        """The packed what_if view, or None for an unknown subaccount or market. Raises ValueError for such a fill."""
+        """The packed what_if view; None for an unknown subaccount or market. Raises ValueError for a fill too wide."""
 
     def guard_nonces(self, subaccount: int, slots: list[int]) -> list[int] | None:
         """The guard nonce of each slot, 0 where none was seen; None if the account was never credited."""

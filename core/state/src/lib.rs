@@ -4,6 +4,7 @@
 
 mod digest;
 pub mod exposures;
+mod learned;
 mod market;
 pub mod pool;
 mod queries;

@@ -108,11 +108,11 @@ impl Market {
     /// The larger initial requirement of two signed sizes.
     #[inline]
     pub fn worse_initial(&self, one: i64, other: i64) -> u128 {
-        if self.is_option() {
-            return self.unusual_initial(one).max(self.unusual_initial(other));
+        if self.is_plain() {
+            let larger = u128::from(one.unsigned_abs().max(other.unsigned_abs()));
+            return self.schedule.initial(larger * u128::from(self.leaf.mark_price));
         }
-        // What is no option only requires more for a larger notional.
-        self.initial(if one.unsigned_abs() > other.unsigned_abs() { one } else { other })
+        self.unusual_initial(one).max(self.unusual_initial(other))
     }
 
     /// What has expired needs none. A long option: what it is worth, which is all it can lose. In the crowd, initial
