@@ -16,7 +16,7 @@ START: Final = 1_700_000_000 * MICRO
 """Venue time before the first command; command n comes n µs later."""
 CASH: Final = 1_000_000 * MICRO
 MARKS: Final = (600_000, 300_000)
-LOTS: Final = tuple(terms.lot for terms in default_markets())
+LOTS: Final = tuple(terms.lot for terms in default_markets(0))
 _GRANT_SLOT: Final = 1
 
 
@@ -43,7 +43,7 @@ class World(Struct, frozen=True, dict=True):
     @cached_property
     def genesis(self) -> Genesis:
         """The two default perpetuals under a quorum of one."""
-        return Genesis(31337, b"\x77" * 20, default_markets(), (self.oracle.address,), 1)
+        return Genesis(31337, b"\x77" * 20, default_markets(0), (self.oracle.address,), 1)
 
     @cached_property
     def separator(self) -> bytes:

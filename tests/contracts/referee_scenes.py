@@ -83,7 +83,7 @@ def scene(  # long: a state, two commands, a batch, one after the other
     `full` says how full the trees around them are, `keys` lets session keys sign, `bundles` sends both orders as the
     last of 64 in a bundle.
     """
-    terms = default_markets()[0]
+    terms = default_markets(0)[0]
     listed = tuple(replace(terms, market=m, underlying=m % 64) for m in markets)
     genesis = Genesis(CHAIN, VAULT, listed, (MAKER.address,), 1)
     state = State.from_genesis(genesis)
