@@ -58,6 +58,16 @@ class Raw(Struct, frozen=True):
     members: tuple[bytes, ...] = ()
 
 
+class PackedTerms(Struct, frozen=True):
+    """Terms and tiers as a leaf commits to them, whatever they say."""
+
+    packed: bytes
+
+    def encode(self) -> bytes:
+        """As they are."""
+        return self.packed
+
+
 class Case(Struct, frozen=True):
     """Two steps, one after the other: what is before the entry, and the entry; and the leaves that open it."""
 
@@ -112,7 +122,7 @@ def entry_cases(record: Record, trade: Trade, dice: Random) -> Iterator[Case]:
     honest = case_of(record, trade, "entry")
     for name, entry in variants(FORM, honest.entry, dice):
         yield replace(honest, label=f"entry.{name}", entry=entry, leaves=_open(trade.tree, entry))
-    for length in (1, 11, 185, 187, 255):
+    for length in (1, 11, FORM.length - 1, FORM.length + 1, 255):
         yield replace(honest, label="entry length", entry=(honest.entry + bytes(99))[:length])
     for root in (ZERO, honest.pre_root, _flipped(honest.post_root, dice)):
         yield replace(honest, label="post-root", post_root=root)
@@ -124,7 +134,7 @@ def previous_cases(record: Record, trade: Trade, dice: Random) -> Iterator[Case]
     form = ENTRY_FORMS[honest.previous[0]]
     for name, previous in variants(form, honest.previous, dice):
         yield replace(honest, label=f"previous.{name}", previous=previous)
-    for length in (0, 1, 11, 12, 185, 187, 255):
+    for length in (0, 1, 11, 12, FORM.length - 1, FORM.length + 1, 255):
         yield replace(honest, label="previous length", previous=(honest.previous + bytes(255))[:length])
     yield replace(honest, label="previous itself", previous=honest.entry)
 
@@ -162,7 +172,7 @@ def _changed_trees(  # long: one leaf after the other
         if session != BY_OWNER_KEY:
             for name, packed in variants(SESSION_LEAF, tree._session_leaves[number, session], dice):
                 yield f"{role} session.{name}", _with_session(tree, number, session, packed)
-    market, terms = tree._market_leaves[entry.market], tree._terms[entry.market]
+    market, terms = tree._market_leaves[entry.market], tree._terms[entry.market].encode()
     for name, packed in variants(MARKET_LEAF, market, dice):
         yield f"market.{name}", _with_market(tree, entry.market, packed, terms)
     for name, packed in variants(TERMS, terms[: TERMS.length], dice):
@@ -201,9 +211,9 @@ def _with_session(tree: SettlementTree, number: int, session: int, packed: bytes
 
 def _with_market(tree: SettlementTree, market: int, packed: bytes, terms: bytes) -> SettlementTree:
     twin = tree.copy()
-    if terms != tree._terms[market]:
-        packed = packed[:128] + keccak(Domains.PARAMETERS + terms)
-    twin._terms = tree._terms | {market: terms}
+    if terms != tree._terms[market].encode():
+        packed = packed[:-32] + keccak(Domains.PARAMETERS + terms)
+    twin._terms = tree._terms | {market: PackedTerms(terms)}
     twin._market_leaves[market] = packed
     twin._markets.set(market, keccak(Domains.MARKET_LEAF + packed))
     return twin
