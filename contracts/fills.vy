@@ -14,6 +14,7 @@
 import reading
 
 PPM: constant(int256) = 1_000_000
+MILLION: constant(uint256) = 1_000_000
 CROWDING_SCALE: constant(int256) = 10_000
 PREMIUM_SHARE: constant(int256) = 8
 OPTION: constant(uint256) = 4
@@ -136,24 +137,25 @@ def _tiered(weighing: Weighing, notional: int256) -> (int256, int256):
     """
     @notice Each tier's fractions on the notional inside it, summed, rounded up.
     """
-    initial: int256 = 0
-    maintenance: int256 = 0
-    below: int256 = 0
+    worth: uint256 = convert(notional, uint256)
+    initial: uint256 = 0
+    maintenance: uint256 = 0
+    below: uint256 = 0
     at: uint256 = weighing.terms_at + TERMS_BYTES
     for tier: uint256 in range(weighing.tiers, bound=MAX_TIERS):
         # notional u96 · initial_ppm u24 · maintenance_ppm u24, and what follows.
         packed: uint256 = reading._word(at)
-        reach: int256 = convert(packed >> 160, int256)
-        inside: int256 = min(notional, reach) - below
-        if inside <= 0:
+        reach: uint256 = min(worth, packed >> 160)
+        if reach <= below:
             break
-        initial += inside * convert((packed >> 136) & LOW_24, int256)
-        maintenance += inside * convert((packed >> 112) & LOW_24, int256)
-        if notional <= reach:
+        inside: uint256 = reach - below
+        initial += inside * ((packed >> 136) & LOW_24)
+        maintenance += inside * ((packed >> 112) & LOW_24)
+        if reach == worth:
             break
         below = reach
         at += TIER_BYTES
-    return (initial + PPM - 1) // PPM, (maintenance + PPM - 1) // PPM
+    return convert((initial + MILLION - 1) // MILLION, int256), convert((maintenance + MILLION - 1) // MILLION, int256)
 
 
 @internal

@@ -34,6 +34,8 @@ BUILDER_FEES_LIMIT: constant(int256) = 2 ** 80
 struct Holding:
     next_at: uint256
     left: uint256
+    # The next position's word, and its market.
+    packed: int256
     market: uint256
     place: uint256
     held: bool
@@ -159,9 +161,21 @@ def _begin(side: accounts.Side) -> Holding:
     holding.equity_after = side.cash
     holding.left = side.positions
     holding.next_at = side.leaf_at + accounts.HEAD_BYTES
+    return self._look(holding)
+
+
+@internal
+@view
+def _look(before: Holding) -> Holding:
+    """
+    @notice Read the next position's word.
+    """
+    holding: Holding = before
     holding.market = NO_MARKET
     if holding.left > 0:
-        holding.market = reading._word(holding.next_at) >> 232
+        packed: uint256 = reading._word(holding.next_at)
+        holding.packed = convert(convert(packed, bytes32), int256)
+        holding.market = packed >> 232
     return holding
 
 
@@ -172,11 +186,11 @@ def _pass(before: Holding, weighing: fills.Weighing, traded: bool) -> Holding:
     @notice Weigh the next position, which is in this market, and look for the one behind it.
     """
     holding: Holding = before
-    packed: uint256 = reading._word(holding.next_at)
+    # An arithmetic shift carries each field's sign.
     position: fills.Position = fills.Position(
-        size=reading._signed((packed >> 176) & leaves.LOW_56, 2 ** 55),
-        entry=reading._signed((packed >> 80) & leaves.LOW_96, 2 ** 95),
-        funding=reading._signed(packed & leaves.LOW_80, 2 ** 79),
+        size=(holding.packed << 24) >> 200,
+        entry=(holding.packed << 80) >> 160,
+        funding=(holding.packed << 176) >> 176,
     )
     assert position.size != 0, "referee: a position is empty"
     equity: int256 = 0
@@ -194,10 +208,7 @@ def _pass(before: Holding, weighing: fills.Weighing, traded: bool) -> Holding:
         holding.initial_after += initial
     holding.left -= 1
     holding.next_at += 32
-    holding.market = NO_MARKET
-    if holding.left > 0:
-        holding.market = reading._word(holding.next_at) >> 232
-    return holding
+    return self._look(holding)
 
 
 @internal
