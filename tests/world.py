@@ -16,6 +16,8 @@ from penstock.protocol.commands import (
     CancelAll,
     CancelOrder,
     CreditDeposit,
+    ExpireMarket,
+    ExpirePosition,
     GrantSession,
     Liquidate,
     PlaceOrder,
@@ -23,6 +25,7 @@ from penstock.protocol.commands import (
     Record,
     RemoveDeadOrder,
     RevokeSession,
+    SetMarketStatus,
     SweepFees,
     Withdraw,
 )
@@ -37,11 +40,12 @@ from penstock.protocol.events import (
     SlotGuarded,
     Traded,
 )
+from penstock.protocol.instruments import PERPETUAL
 from penstock.protocol.ledger import Entry
-from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
+from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE, RATE_SCALE, div_trunc
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import Member, Verified, bundle_root, hash_record
-from penstock.protocol.terms import Genesis, MarketTerms, default_markets
+from penstock.protocol.terms import Genesis, MarketTerms, Template, default_markets
 from penstock.spec.digest import engine_root
 from penstock.spec.evolve import evolve
 from penstock.spec.state import Account, State
@@ -52,6 +56,8 @@ ORACLES = tuple(bytes([0xA0 + i]) * 20 for i in range(3))
 VAULT = b"\x77" * 20
 SESSION_KEY = b"\x5e" * 20
 STRANGER = b"\x66" * 20
+GUARDIAN = b"\x67" * 20
+GOVERNOR = b"\x68" * 20
 
 
 def owner_of(subaccount: int) -> bytes:
@@ -62,8 +68,16 @@ def owner_of(subaccount: int) -> bytes:
 class World:
     """A spec state with a sequence, a clock and a nonce source. Every call returns the command's events."""
 
-    def __init__(self, markets: Sequence[MarketTerms] | None = None, traders: int = 3, cash: int = 10_000 * MICRO):
-        self.genesis = Genesis(31337, VAULT, tuple(markets or default_markets()), ORACLES, 2)
+    def __init__(
+        self,
+        markets: Sequence[MarketTerms] | None = None,
+        traders: int = 3,
+        cash: int = 10_000 * MICRO,
+        templates: Sequence[Template] = (),
+    ):
+        self.genesis = Genesis(
+            31337, VAULT, tuple(markets or default_markets()), ORACLES, 2, tuple(templates), GUARDIAN, GOVERNOR
+        )
         self.state = State.from_genesis(self.genesis)
         self.sequence = 0
         self.time = START
@@ -150,9 +164,18 @@ class World:
 
     def price(self, index: int, mark: int | None = None, market: int = 0, **changes: object) -> list[Event]:
         """Publish a price signed by two oracles."""
-        record = PublishPrice(market, self.time + 1, index, index if mark is None else mark)
+        mark = index if mark is None else mark
+        premium = self._premium(index, mark, market)
+        record = PublishPrice(market, self.time + 1, index, mark, premium)
         signers = changes.pop("signers", ORACLES[:2])
         return self.send(changed(record, changes), signers=signers)
+
+    def _premium(self, index: int, mark: int, market: int) -> int:
+        """The mark's distance from the index, as the oracles of these tests see it."""
+        known = self.state.markets.get(market)
+        if known is None or known.terms.kind != PERPETUAL or index == 0:
+            return 0
+        return max(-(1 << 31), min(div_trunc((mark - index) * RATE_SCALE, index), (1 << 31) - 1))
 
     def walk_price(self, price: int, market: int = 0) -> None:
         """Move the price in capped steps."""
@@ -175,6 +198,19 @@ class World:
     def remove(self, subaccount: int, slot: int) -> list[Event]:
         """Poke a dead order."""
         return self.send(RemoveDeadOrder(subaccount, slot))
+
+    def guard(self, market: int, status: int, signer: bytes = GUARDIAN, **changes: object) -> list[Event]:
+        """The guardian gives a market a status."""
+        record = SetMarketStatus(market, self.time + 1, status)
+        return self.send(changed(record, changes), signers=(signer,))
+
+    def expire(self, market: int) -> list[Event]:
+        """Poke an expiry."""
+        return self.send(ExpireMarket(market))
+
+    def close(self, subaccount: int, market: int) -> list[Event]:
+        """Poke a position in an expired market."""
+        return self.send(ExpirePosition(subaccount, market))
 
     def account(self, subaccount: int) -> Account:
         """The account as it is now."""

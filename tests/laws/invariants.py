@@ -105,11 +105,14 @@ class Watch:
         """
         maker = self.shadow.accounts[event.maker].orders[event.maker_slot]
         assert (maker.price, maker.nonce, maker.side) == (event.price, event.maker_nonce, 1 - event.taker_side)
-        assert not is_dead(self.shadow.accounts[event.maker], maker, time), "I27"
+        assert not is_dead(self.shadow, self.shadow.accounts[event.maker], maker, time), "I27"
         assert event.price <= event.taker_price if event.taker_side == BUY else event.price >= event.taker_price
         assert self.shadow.accounts[event.maker].owner != self.shadow.accounts[event.taker].owner
         assert 0 < event.size <= maker.size
-        assert event.taker_fee >= 0
+        assert event.taker_fee >= 0 and event.builder_fee >= 0
+        assert event.maker_fee + event.taker_fee >= 0, "a rebate never exceeds the fee of its trade"
+        market = self.shadow.markets[event.market]
+        assert not market.over(time) and not market.halted
         sides = [(event.maker, event.maker_slot, event.maker_nonce, maker.side)]
         sides.append((event.taker, event.taker_slot, event.taker_nonce, event.taker_side))
         for subaccount, slot, nonce, side in sides:
@@ -160,14 +163,17 @@ def check_sums(state: State) -> None:
     left = sum(a.cash for a in state.accounts.values())
     fine = 0
     for market in state.markets.values():
-        left += market.fees - market.entry_total - market.shortfall
+        left += market.fees + market.builder_fees - market.entry_total - market.shortfall
+        assert market.builder_fees == sum(market.builders.values())
         fine += market.size_funding + market.dust
         assert market.dust >= 0
         assert market.shortfall >= 0
     assert left * FUNDING_SCALE + fine == (state.deposited - state.withdrawn) * FUNDING_SCALE, "I1"
     for market_id, market in state.markets.items():
         sizes = [a.positions[market_id].size for a in state.accounts.values() if market_id in a.positions]
-        assert sum(sizes) == 0, "I2"
+        assert market.expired or sum(sizes) == 0, "I2"
+        if market.expired and not sizes:
+            assert market.size_funding == market.entry_total == 0, "all that was won was lost by somebody"
         assert sum(s for s in sizes if s > 0) == market.open_interest, "I3"
     assert state.accounts[INSURANCE_FUND].cash >= 0, "I7"
 
@@ -178,7 +184,7 @@ def check_books(state: State, time: int) -> None:
         best = [None, None]
         for side in (BUY, SELL):
             for order in market.book.best_first(side):
-                if not is_dead(state.accounts[order.subaccount], order, time):
+                if not is_dead(state, state.accounts[order.subaccount], order, time):
                     best[side] = order.price
                     break
         if None not in best:
@@ -190,7 +196,9 @@ def recount(state: State) -> None:
     for market_id, market in state.markets.items():
         positions = [a.positions[market_id] for a in state.accounts.values() if market_id in a.positions]
         assert market.entry_total == sum(p.entry for p in positions)
-        assert market.size_funding == sum(p.size * p.funding for p in positions)
+        gone = -sum(p.size for p in positions)
+        taken = gone * (market.funding_index - market.mark_price * FUNDING_SCALE) if market.expired else 0
+        assert market.size_funding == sum(p.size * p.funding for p in positions) + taken
         assert market.open_interest == sum(max(0, p.size) for p in positions)
         assert all(p.size for p in positions)
         assert all((p.size > 0) == (p.entry > 0) or p.entry == 0 for p in positions)

@@ -24,7 +24,8 @@ def value_of(atom: Atom):
         return st.booleans()
     if atom.name in ("address", "bytes32"):
         return st.binary(min_size=atom.bits // 8, max_size=atom.bits // 8)
-    return st.one_of(st.integers(0, 2**atom.bits - 1), st.sampled_from([0, 1, 2**atom.bits - 1]))
+    least, most = (-(2 ** (atom.bits - 1)), 2 ** (atom.bits - 1) - 1) if atom.signed else (0, 2**atom.bits - 1)
+    return st.one_of(st.integers(least, most), st.sampled_from([0, 1, least, most]))
 
 
 def record_of(record_type: type):

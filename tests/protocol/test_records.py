@@ -82,10 +82,14 @@ def test_noise_behind_a_known_typehash_is_a_record_or_a_refusal(noise, record_ty
 @every_type
 def test_a_value_too_wide_for_its_field_is_not_encoded(record_type):
     for name, atom in CODECS[record_type].fields:
-        wrong = [b"\1" * 19, b"\1" * 33] if atom.name in ("address", "bytes32") else [1 << atom.bits, -1]
+        wrong = [b"\1" * 19, b"\1" * 33] if atom.name in ("address", "bytes32") else _beyond(atom)
         for value in wrong:
             with pytest.raises(ValueError, match=name):
                 encode_record(replace(example_of(record_type), **{name: value}))
+
+
+def _beyond(atom):
+    return [1 << atom.bits - 1, -(1 << atom.bits - 1) - 1] if atom.signed else [1 << atom.bits, -1]
 
 
 @pytest.mark.parametrize("value", [1.5, 7.0, "7", None, b"\0\0\0\0\7"])

@@ -27,7 +27,7 @@ def test_the_default_markets_pass():
         ("underlying", 64),
         ("tick", 0),
         ("lot", 0),
-        ("maker_fee_ppm", -1),
+        ("maker_fee_ppm", -301),
         ("taker_fee_ppm", 1_000_001),
         ("liquidation_band_ppm", 1_000_000),
         ("price_step_ppm", 0),

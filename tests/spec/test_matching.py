@@ -38,7 +38,7 @@ def test_a_taker_pays_the_makers_price_and_rests_the_remainder(world):
         Traded(
             world.sequence, 0, 0, MARK, 500, BUY, A, 16, ask.nonce, BY_OWNER_KEY, placed << 6, placed, 0, 0,
             TAKER, 16, bid.nonce, BY_OWNER_KEY, MARK + 200, BUY, 5 * FEE, world.account(TAKER).cash + 5 * FEE, 0, 0,
-            False, True, hash_record(ask), hash_record(bid),
+            0, 0, False, True, hash_record(ask), hash_record(bid),
         ),
         OrderRested(
             TAKER, 16, bid.nonce, bid.nonce, 0, BUY, MARK + 200, 300, 500, world.sequence, 0, BY_OWNER_KEY,

@@ -22,8 +22,9 @@ def world():
 
 
 def test_two_of_three_oracles_set_a_price(world):
+    since = world.state.markets[0].priced_since
     assert world.price(INDEX + 50, INDEX + 100) == [
-        PricePublished(world.sequence, 0, world.time - 999, INDEX + 50, INDEX + 100, 0, 2)
+        PricePublished(world.sequence, 0, world.time - 999, INDEX + 50, INDEX + 100, 49_997, 0, 0, since, 0, 2)
     ]
 
 
@@ -84,23 +85,40 @@ def test_the_mark_stays_near_the_index():
 
 
 @pytest.mark.parametrize(
-    ("mark", "rate"),
+    ("premium", "rate"),
     [
-        (1_000_000, 0),
-        (1_000_200, 0),
-        (1_000_250, 0),
-        (999_750, 0),
-        (1_000_300, PERCENT * 5 // 1_000),
-        (999_700, -PERCENT * 5 // 1_000),
-        (999_000, -PERCENT * 75 // 1_000),
-        (1_001_000, PERCENT * 75 // 1_000),
-        (1_009_000, PERCENT // 2),
-        (991_000, -PERCENT // 2),
+        (0, 0),
+        (PERCENT * 2 // 100, 0),
+        (PERCENT * 25 // 1_000, 0),
+        (-PERCENT * 25 // 1_000, 0),
+        (PERCENT * 3 // 100, PERCENT * 5 // 1_000),
+        (-PERCENT * 3 // 100, -PERCENT * 5 // 1_000),
+        (-PERCENT // 10, -PERCENT * 75 // 1_000),
+        (PERCENT // 10, PERCENT * 75 // 1_000),
+        (PERCENT * 9 // 10, PERCENT // 2),
+        (-PERCENT * 9 // 10, -PERCENT // 2),
     ],
 )
-def test_the_rate_is_the_premium_outside_its_dead_zone_capped(mark, rate):
+def test_the_rate_is_the_premium_outside_its_dead_zone_capped(premium, rate):
     """Deribit's examples: premium 0.02 % → 0, 0.03 % → 0.005 %, −0.1 % → −0.075 %; cap 0.5 %."""
-    assert funding_rate(Market(terms(), b"", index_price=INDEX, mark_price=mark)) == rate
+    assert funding_rate(Market(terms(), b"", index_price=INDEX, mark_price=INDEX, premium=premium)) == rate
+
+
+@pytest.mark.parametrize(
+    ("premium", "rate"),
+    [
+        (PERCENT, PERCENT * 95 // 100),
+        (PERCENT // 100, PERCENT // 100),
+        (0, PERCENT // 100),
+        (-PERCENT, -PERCENT * 95 // 100),
+        (PERCENT * 6 // 100, PERCENT // 100),
+        (PERCENT * 50, PERCENT * 32),
+    ],
+)
+def test_other_terms_give_the_rate_with_interest(premium, rate):
+    """Hyperliquid's examples: 1 % → 0.95 %, 0.01 % → 0.01 %; its cap of 4 % an hour is 32 % in eight."""
+    interest = terms(funding_interest=PERCENT // 100, funding_clamp=PERCENT * 5 // 100, funding_cap=PERCENT * 32)
+    assert funding_rate(Market(interest, b"", index_price=INDEX, mark_price=INDEX, premium=premium)) == rate
 
 
 def test_a_market_without_a_price_has_no_rate():

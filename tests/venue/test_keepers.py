@@ -3,7 +3,7 @@
 import asyncio
 
 from penstock.protocol.commands import BUY, SELL, PublishPrice
-from penstock.protocol.quantities import MICRO
+from penstock.protocol.quantities import MICRO, RATE_SCALE
 from penstock.protocol.signing import seal
 from penstock.venue.clock import DevClock
 from penstock.venue.keepers import KeeperPace, Keepers
@@ -27,7 +27,8 @@ async def settle(node):
 
 async def publish(node, index, mark=None):
     node.clock.advance_to(node.clock.now() + MICRO)
-    record = PublishPrice(0, node.clock.now(), index, mark or index)
+    mark = mark or index
+    record = PublishPrice(0, node.clock.now(), index, mark, (mark - index) * RATE_SCALE // index)
     answer = await submit(node, seal(SEPARATOR, record, ORACLES))
     assert answer.outcomes[0].reason is None
 

@@ -23,7 +23,7 @@ class Observed(World):
     def __init__(self):
         self.market_data = None
         super().__init__(cash=100_000 * MICRO)
-        self.market_data = MarketData(self.genesis.markets)
+        self.market_data = MarketData(self.genesis)
         self.price(PRICE)
         self.price(300_000, market=1)
         self.watch()
@@ -52,7 +52,7 @@ class Observed(World):
         totals = Counter()
         for account in self.state.accounts.values():
             for order in account.orders.values():
-                if not is_dead(account, order, self.time):
+                if not is_dead(self.state, account, order, self.time):
                     totals[order.market, order.side, order.price] += order.size
         return +totals
 
@@ -149,7 +149,7 @@ def test_the_public_books_are_the_sum_of_the_live_orders(steps):
         (number, slot)
         for number, account in world.state.accounts.items()
         for slot, order in account.orders.items()
-        if is_dead(account, order, world.time)
+        if is_dead(world.state, account, order, world.time)
     }
     assert set(world.market_data.dead) == dead
     assert world.market_data.markets[0].open_interest == world.state.markets[0].open_interest

@@ -168,7 +168,7 @@ class Following:
     commands: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.market_data = MarketData(self.stream.genesis.markets)
+        self.market_data = MarketData(self.stream.genesis)
 
     def advance(self, *others):
         step, state = self.stream.advance(), self.stream.state

@@ -221,6 +221,21 @@ class Genesis(Struct, frozen=True):
         """The template of this number."""
         return next((template for template in self.templates if template.template == number), None)
 
+    def terms_of(self, market: int, template: int, expiry: int, strike: int, option_type: int) -> MarketTerms:
+        """The terms of a market as an event or a view tells of it: of genesis (NO_TEMPLATE), or listed since.
+
+        Raises KeyError for a market or template that there is not.
+        """
+        if template != NO_TEMPLATE:
+            found = self.template(template)
+            if found is None:
+                raise KeyError(f"template {template}")
+            return found.terms.contract(market, expiry, strike, option_type)
+        known = next((terms for terms in self.markets if terms.market == market), None)
+        if known is None:
+            raise KeyError(f"market {market}")
+        return replace(known, expiry=expiry)
+
     def ruleset(self) -> bytes:
         """keccak over the oracle quorum, the roles, and the digests of markets and templates; in batches' globals."""
         parts = [Domains.PARAMETERS, self.oracle_threshold.to_bytes(32, "big")]

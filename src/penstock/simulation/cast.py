@@ -24,4 +24,6 @@ OWNERS: Final = {s: _signer(f"owner {_HOUSES.get(s, s)}") for s in range(1, SUBA
 KEYS: Final = {(s, k): _signer(f"key {k} of {s}") for s in OWNERS for k in range(2)}
 ORACLES: Final = sorted((_signer(f"oracle {i}") for i in range(3)), key=lambda signer: signer.address)
 STRANGER: Final = _signer("stranger")
-SIGNERS: Final = {s.address: s for s in (*OWNERS.values(), *KEYS.values(), *ORACLES, STRANGER)}
+GUARDIAN: Final = _signer("guardian")
+GOVERNOR: Final = _signer("governor")
+SIGNERS: Final = {s.address: s for s in (*OWNERS.values(), *KEYS.values(), *ORACLES, STRANGER, GUARDIAN, GOVERNOR)}

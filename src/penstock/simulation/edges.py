@@ -7,12 +7,14 @@ from penstock.spec.margin import withdrawable
 from penstock.spec.state import Account, Market, State
 
 
-def next_moment(state: State, time: int, dice: Random) -> int:
-    """A time from now on at which a price goes stale, funding falls due, or a session key expires; or one beside it."""
+def next_moment(state: State, time: int, dice: Random, reach: int) -> int:
+    """A time within `reach` µs at which a price goes stale, funding is due, or a key or market expires; or near it."""
     moments = [m.priced_at + m.terms.stale_after for m in state.markets.values() if m.mark_price]
     moments += [m.funded_at + m.terms.funding_interval for m in state.markets.values()]
+    moments += [m.terms.expiry * MICRO for m in state.markets.values() if m.terms.expiry]
+    moments += [m.until for m in state.markets.values()]
     moments += [s.expiry * MICRO for a in state.accounts.values() for s in a.sessions.values() if s.lives(time)]
-    soon = sorted(m for m in moments if time <= m < time + 400 * MICRO)[:5]
+    soon = sorted(m for m in moments if time <= m < time + reach)[:5]
     return max(time, dice.choice(soon) + dice.choice((-1, 0, 0, 1))) if soon else time
 
 

@@ -6,6 +6,7 @@ far           price levels far from the touch, prices that double and halve
 wide          prices next to 1 and to 2^40, sizes next to 2^48, cash next to 2^95, months between two commands
 crowded       books and subaccounts as full as they get, sweeps of more than 256 orders, 64 session keys
 markets       forty markets of every kind, and accounts that want a position in each
+chain         futures and options of two underlyings, listed and expiring, halted and delisted; rebates, builders, caps
 """
 
 from decimal import Decimal
@@ -14,10 +15,10 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from penstock.protocol.instruments import FUTURE, OPTION, PERPETUAL
+from penstock.protocol.instruments import ALL_DATES, CALL, DAILY, FUTURE, OPTION, PERPETUAL, PUT, WEEKLY
 from penstock.protocol.quantities import MICRO, PPM, RATE_SCALE
-from penstock.protocol.terms import Genesis, MarketTerms, Tier, default_markets
-from penstock.simulation.cast import CHAIN, ORACLES, VAULT
+from penstock.protocol.terms import Genesis, MarketTerms, Template, Tier, default_markets
+from penstock.simulation.cast import CHAIN, GOVERNOR, GUARDIAN, ORACLES, VAULT
 
 WIDEST_PRICE: Final = (1 << 40) - 1
 WIDEST_CASH: Final = (1 << 95) - 1
@@ -29,7 +30,7 @@ class Profile(Struct, frozen=True):
     `leverage` is that of a small account's order, the others take a twentieth of it; `far` is how often an
     order's price has nothing to do with the mark, `leap` and `leaps` how far (µs) and how often the clock jumps,
     `wild` how often a price takes the longest step and the widest basis allowed, `ladders` how
-    many bundles of resting orders it begins with.
+    many bundles of resting orders it begins with, `built` how often an order names a builder.
     """
 
     name: str
@@ -44,11 +45,22 @@ class Profile(Struct, frozen=True):
     leap: int = 70 * MICRO
     leaps: float = 0.001
     ladders: int = 0
+    built: float = 0.03
+    templates: tuple[Template, ...] = ()
     weights: dict[str, int] = field(default_factory=dict)
 
     def genesis(self) -> Genesis:
         """What a stream of this profile starts from."""
-        return Genesis(CHAIN, VAULT, self.markets, tuple(o.address for o in ORACLES), 2)
+        return Genesis(
+            CHAIN,
+            VAULT,
+            self.markets,
+            tuple(o.address for o in ORACLES),
+            2,
+            self.templates,
+            GUARDIAN.address,
+            GOVERNOR.address,
+        )
 
 
 def _usual(**changes: int) -> tuple[MarketTerms, ...]:
@@ -62,13 +74,51 @@ def _of_every_kind(count: int) -> tuple[MarketTerms, ...]:
     """Markets with scattered numbers, several underlyings, perpetuals, futures and options."""
     btc, eth = default_markets()
     numbers = [*range(count - 3), 300, 4_096, 65_535]
+    kinds = ((PERPETUAL, 0, 0, 0), (FUTURE, _LATE, 0, 0), (OPTION, _LATE, 1, CALL), (OPTION, _LATE + 60, 1, PUT))
     return tuple(
         replace(
-            (btc, eth)[i % 2], market=number, underlying=i * 7 % 64, kind=(PERPETUAL, FUTURE, OPTION)[i % 3],
-            stale_after=3_600 * MICRO, tick=1 + i % 3,
+            (btc, eth)[i % 2], market=number, underlying=i * 7 % 64, kind=kind, stale_after=3_600 * MICRO,
+            tick=1 + i % 3, expiry=expiry, option_type=option_type, mark_band_ppm=10_000 if kind != OPTION else PPM,
+            strike=strike * (606_000, 2_988_000)[i % 2],
         )
         for i, number in enumerate(numbers)
+        for kind, expiry, strike, option_type in (kinds[i % 4],)
     )  # fmt: skip
+
+
+_LATE: Final = 1_700_000_000 + 1_800
+"""When the dated markets of a stream end: half an hour after its beginning."""
+
+
+def _chain() -> tuple[MarketTerms, ...]:
+    """Two perpetuals with rebates, caps and crowds, a future and two options that end soon."""
+    btc, eth = default_markets()
+    common = {"stale_after": 4 * 3_600 * MICRO, "price_step_ppm": 50_000, "mark_band_ppm": 50_000}
+    btc = replace(
+        btc, maker_fee_ppm=-100, position_cap=40_000, open_interest_cap=45_000, crowded_from=10_000,
+        funding_interest=100_000, funding_clamp=500_000, funding_cap=RATE_SCALE, **common,
+    )  # fmt: skip
+    eth = replace(eth, maker_fee_ppm=-300, **common)
+    future = replace(btc, market=2, kind=FUTURE, expiry=_LATE, taker_fee_ppm=500)
+    call = replace(_option(btc), market=3, expiry=_LATE, strike=602_000, option_type=CALL)
+    put = replace(_option(eth), market=4, expiry=_LATE + 3_600, strike=30_500_00, option_type=PUT)
+    return btc, eth, future, call, put
+
+
+def _option(terms: MarketTerms) -> MarketTerms:
+    """Terms of options on a perpetual's underlying: Deribit's fractions, and more for large positions."""
+    tiers = (Tier(2_000_000 * MICRO, 150_000, 75_000), Tier(WIDEST_CASH, 300_000, 200_000))
+    return replace(terms, kind=OPTION, tiers=tiers, maker_fee_ppm=-100, liquidation_band_ppm=30_000)
+
+
+def _templates() -> tuple[Template, ...]:
+    """Futures on one underlying, options on both."""
+    btc, eth = (replace(terms, market=0, tick=5) for terms in _chain()[:2])
+    return (
+        Template(0, replace(btc, kind=FUTURE), ALL_DATES, 0),
+        Template(1, _option(btc), DAILY | WEEKLY, 0, 10_000, 300_000),
+        Template(2, _option(eth), ALL_DATES, 1, 50_00, 500_000),
+    )
 
 
 def _of_every_width() -> tuple[MarketTerms, ...]:
@@ -130,9 +180,23 @@ MARKETS: Final = Profile(
     _of_every_kind(40),
     tuple((600_000, 30_000_00)[i % 2] for i in range(40)),
     weights={"collect": 8, "price": 20},
+    templates=_templates(),
 )
-PROFILES: Final = {p.name: p for p in (NORMAL, LIQUIDATIONS, FAR, WIDE, CROWDED, MARKETS)}
-_ROTATION: Final = (NORMAL, LIQUIDATIONS, FAR, WIDE, CROWDED, MARKETS, NORMAL, LIQUIDATIONS, NORMAL, WIDE)
+CHAIN_OF_CONTRACTS: Final = Profile(
+    "chain",
+    _chain(),
+    (600_000, 30_000_00, 600_000, 600_000, 30_000_00),
+    step_ppm=3_000,
+    leap=4 * 3_600 * MICRO,
+    leaps=0.002,
+    built=0.2,
+    weights={"life": 22, "price": 26, "place": 60, "bundle": 3, "nonsense": 4, "liquidation": 6},
+    templates=_templates(),
+)
+PROFILES: Final = {p.name: p for p in (NORMAL, LIQUIDATIONS, FAR, WIDE, CROWDED, MARKETS, CHAIN_OF_CONTRACTS)}
+_ROTATION: Final = (
+    NORMAL, LIQUIDATIONS, FAR, WIDE, CROWDED, MARKETS, CHAIN_OF_CONTRACTS, LIQUIDATIONS, CHAIN_OF_CONTRACTS, WIDE,
+)  # fmt: skip
 
 
 def profile_of(seed: int) -> Profile:

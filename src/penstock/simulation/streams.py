@@ -34,15 +34,17 @@ from penstock.protocol.commands import (
     SweepFees,
     Withdraw,
 )
+from penstock.protocol.instruments import OPTION, PERPETUAL
 from penstock.protocol.quantities import ANY_FILL, MAX_BUNDLE, MAX_NONCE_AHEAD, MICRO, NO_DEADLINE
 from penstock.protocol.signing import Domain, Member, Signer, Verified, bundle_root, hash_record
 from penstock.protocol.words import keccak
 from penstock.simulation.cast import KEYS, ORACLES, OWNERS, SMALL, STRANGER, SUBACCOUNTS, TAKERS, WHALES
 from penstock.simulation.edges import next_moment, payout_at_the_edge, price_at_the_edge
 from penstock.simulation.envelopes import Attempt, Post
+from penstock.simulation.life import dated_price, lifecycle, live
 from penstock.simulation.profiles import WIDEST_PRICE, Profile, profile_of
 from penstock.spec.margin import assess
-from penstock.spec.state import Session, State, is_dead
+from penstock.spec.state import Market, Session, State, is_dead
 from penstock.spec.transition import Applied, apply
 
 START = 1_700_000_000 * MICRO
@@ -51,7 +53,7 @@ _LADDER_SLOT = 1_000
 _WEIGHTS = {
     "place": 46, "cancel": 8, "cancel_all": 2, "withdrawal": 3, "grant": 3, "revocation": 1, "bundle": 5,
     "price": 13, "deposit": 2, "liquidation": 8, "funding": 2, "fees": 1, "removal": 2, "nonsense": 6,
-    "overreach": 3, "again": 1, "reducers": 1,
+    "overreach": 3, "again": 1, "reducers": 1, "life": 2,
 }  # fmt: skip
 """How often each kind of message comes in a normal stream; a profile may change it, and name further kinds."""
 
@@ -109,7 +111,11 @@ class Stream:
             yield self._credit(subaccount, cash + self.dice.randrange(MICRO))
         for market, price in self._first_price.items():
             self.time += 1_000
-            yield self._sign(PublishPrice(market, self.time, price, price), ORACLES[:2])
+            now = self.state.markets[market]
+            first = PublishPrice(market, self.time, price, price)
+            if now.terms.kind == OPTION:
+                first = dated_price(self.state, now, self.time, self.dice)
+            yield self._sign(first, ORACLES[:2])
         for _ in range(self.profile.ladders):
             yield self._ladder()
 
@@ -119,7 +125,7 @@ class Stream:
         if dice.random() < self.profile.leaps:
             self.time += max(70 * MICRO, dice.randrange(self.profile.leap))
         if dice.random() < 0.003:
-            self.time = next_moment(self.state, self.time, dice)
+            self.time = next_moment(self.state, self.time, dice, max(400 * MICRO, self.profile.leap))
         if dice.random() < 0.01:
             self.drift = dice.choice((-1, 0, 1))
         return dice.choices(self._kinds, self._weights)[0]()
@@ -211,7 +217,7 @@ class Stream:
         side = dice.choice((BUY, SELL))
         price = self._limit(market, side)
         budget = max(0, account.cash) * dice.choice(self.profile.leverage) // (20 if subaccount not in SMALL else 1)
-        size = max(1, budget // (self._worth(market) * terms.lot)) * terms.lot
+        size = max(1, budget // (self._cost(market) * terms.lot)) * terms.lot
         held = account.positions.get(market)
         reduce_only = dice.random() < 0.1
         if held and dice.random() < (0.8 if self.state.markets[market].reduce_only else 0.3):
@@ -230,6 +236,11 @@ class Stream:
             min(size, WIDEST_SIZE // terms.lot * terms.lot), min(guard, ANY_FILL),
             IMMEDIATE_OR_CANCEL if immediate else GOOD_TIL_CANCELLED, post_only, reduce_only, 1_000,
         )  # fmt: skip
+        if dice.random() < self.profile.built:
+            fee = dice.choice((1, 50, 1_000, 1_000, 0, 1_001))
+            record = replace(
+                record, builder=dice.choice((self._subaccount(), self._subaccount(), 0, 999)), builder_fee_ppm=fee
+            )
         return record, session
 
     def _limit(self, market: int, side: int) -> int:
@@ -340,10 +351,13 @@ class Stream:
     def _price(self) -> Verified:
         dice, market = self.dice, self._market()
         now, width = self.state.markets[market], self.profile.step_ppm
+        if now.terms.kind != PERPETUAL and self.profile.templates:
+            price = dated_price(self.state, now, self.time, dice)
+            return self._sign(price, dice.choice((ORACLES[:2], ORACLES[1:], ORACLES)))
         step = dice.randrange(-width, width + 1) + self.drift * dice.randrange(min(max(8_000, width), 4 * width))
         basis = dice.randrange(-2_000, 2_001)
         if dice.random() < self.profile.wild:
-            homewards = 900_000 if now.index_price < self._first_price[market] else -500_000
+            homewards = 900_000 if now.index_price < self._first_price.get(market, 1) else -500_000
             step = dice.choice((-500_000, -300_000, 400_000, 900_000, *[homewards] * 4))
             basis = dice.randrange(-now.terms.mark_band_ppm, now.terms.mark_band_ppm + 1)
         index = _inside(now.index_price + now.index_price * step // 1_000_000)
@@ -359,7 +373,23 @@ class Stream:
             published_at -= dice.choice((1_000_000, now.terms.stale_after, now.terms.stale_after + 1, -1))
             signers = dice.choice((ORACLES, ORACLES[:1], [*ORACLES[:1], STRANGER]))
         price = PublishPrice(market, published_at, min(index, WIDEST_PRICE), min(mark, WIDEST_PRICE))
+        if now.terms.kind == PERPETUAL:
+            price = replace(price, premium=self._premium(now, basis))
         return self._sign(price, signers)
+
+    def _premium(self, now: Market, basis: int) -> int:
+        """Parts in 1e9: most often the basis of the mark, within a step of the last; else at an edge."""
+        step, band = now.terms.price_step_ppm * 1_000, now.terms.mark_band_ppm * 1_000
+        wanted = min(max(basis * 1_000, now.premium - step, -band), now.premium + step, band)
+        if self.dice.random() < 0.05:
+            edges = (now.premium + step, now.premium - step, band, -band)
+            wanted = self.dice.choice((0, *edges)) + self.dice.choice((-1, 0, 0, 1))
+        return max(-(1 << 31), min(wanted, (1 << 31) - 1))
+
+    def _life(self) -> Verified:
+        """Something of a contract's life."""
+        record, signers = lifecycle(self.state, self.time, self.dice)
+        return Verified(record, hash_record(record), tuple(signers))
 
     def _credit(self, subaccount: int, amount: int) -> Verified:
         return _unsigned(CreditDeposit(self.state.deposits, subaccount, OWNERS[subaccount].address, amount, 1))
@@ -493,11 +523,18 @@ class Stream:
         return first + self.dice.randrange(25)
 
     def _market(self) -> int:
-        return self.dice.choice(self._markets)
+        """A market that trades; now and then any."""
+        living = live(self.state, self.time)
+        return self.dice.choice(living if living and self.dice.random() < 0.97 else sorted(self.state.markets))
 
     def _worth(self, market: int) -> int:
         """The mark, or 1 before there is one."""
         return max(1, self.state.markets[market].mark_price)
+
+    def _cost(self, market: int) -> int:
+        """What orders are sized by: the mark, or what an option's margin is about."""
+        found = self.state.markets[market]
+        return max(1, found.index_price // 7, found.mark_price) if found.terms.kind == OPTION else self._worth(market)
 
     def _beyond(self, market: int, side: int, rung: int) -> int:
         """A price `rung` small steps behind the mark, as `side` sees it; inside what prices may be."""

@@ -135,8 +135,5 @@ def claim_left(market: Market, position: Position) -> int:
 
 def listed(state: State, number: int, event: MarketListed) -> Market:
     """The market that a listing adds."""
-    template = state.genesis.template(event.template)
-    if template is None:
-        raise KeyError(f"template {event.template}")
-    terms = template.terms.contract(number, event.expiry, event.strike, event.option_type)
+    terms = state.genesis.terms_of(number, event.template, event.expiry, event.strike, event.option_type)
     return Market(terms, terms.digest(), template=event.template)

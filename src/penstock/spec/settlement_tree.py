@@ -145,10 +145,8 @@ class SettlementTree:
         if "template" not in entry:
             self._terms[market] = replace(self._terms[market], expiry=entry["expiry"])
             return
-        template = self._genesis.template(entry["template"])
-        if template is None:
-            raise ValueError(f"the entry that lists market {market} names template {entry['template']}")
-        self._terms[market] = template.terms.contract(market, entry["expiry"], entry["strike"], entry["option_type"])
+        numbers = (entry[name] for name in ("template", "expiry", "strike", "option_type"))
+        self._terms[market] = self._genesis.terms_of(market, *numbers)
 
     def _write_market(self, market: int, leaf: bytes) -> None:
         self._market_leaves[market] = leaf

@@ -7,8 +7,20 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.commands import AccrueFunding, Liquidate, Poke, RemoveDeadOrder, SweepFees
+from penstock.protocol.commands import (
+    AccrueFunding,
+    ExpireMarket,
+    ExpirePosition,
+    Liquidate,
+    MarkStale,
+    PayBuilder,
+    Poke,
+    RemoveDeadOrder,
+    ReopenMarket,
+    SweepFees,
+)
 from penstock.protocol.quantities import FUNDING_SCALE
+from penstock.spec.state import EXPIRED, HALTED, RESTRICTED, STALE
 from penstock.venue.clock import Clock
 from penstock.venue.engine_port import Engine
 from penstock.venue.market_data import MarketData
@@ -25,6 +37,8 @@ class KeeperPace(Struct, frozen=True):
     fees: float = 60.0
     liquidations: float = 0.5
     dead_orders: float = 1.0
+    contracts: float = 1.0
+    builders: float = 60.0
     accounts_a_round: int = 64
     orders_a_round: int = 64
 
@@ -53,6 +67,8 @@ class Keepers:
             (self._pace.fees, self.sweep_fees),
             (self._pace.liquidations, self.liquidate),
             (self._pace.dead_orders, self.remove_dead_orders),
+            (self._pace.contracts, self.end_contracts),
+            (self._pace.builders, self.pay_builders),
         )
         for seconds, once in rounds:
             if seconds > 0:
@@ -97,6 +113,30 @@ class Keepers:
         """Poke some of the dead orders that still stand in the engine's books."""
         for subaccount, slot in list(self._market_data.dead)[: self._pace.orders_a_round]:
             self._poke(RemoveDeadOrder(subaccount, slot))
+
+    def end_contracts(self) -> None:
+        """Poke markets whose time is over, positions in those that have expired, statuses that may end, prices that
+        are stale and not said to be."""
+        now = self._clock.now()
+        for number, market in self._market_data.markets.items():
+            if market.flags & EXPIRED:
+                continue
+            if market.over(now):
+                self._poke(ExpireMarket(number))
+            elif market.flags & (RESTRICTED | HALTED) and now >= market.until:
+                self._poke(ReopenMarket(number))
+            elif market.mark_price and not market.flags & STALE and now > market.priced_at + market.terms.stale_after:
+                self._poke(MarkStale(number))
+        expired = {n for n, market in self._market_data.markets.items() if market.flags & EXPIRED}
+        ended = [(who, n) for who, held in self._market_data.positions.items() for n in held if n in expired]
+        for subaccount, number in ended[: self._pace.accounts_a_round]:
+            self._poke(ExpirePosition(subaccount, number))
+
+    def pay_builders(self) -> None:
+        """Poke what markets have gathered for builders since the node began; a builder may also poke for itself."""
+        owed, self._market_data.builders = self._market_data.builders, {}
+        for market, builder in owed:
+            self._poke(PayBuilder(market, builder))
 
     async def _repeat(self, seconds: float, once: Callable[[], None]) -> None:
         while True:

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from penstock.protocol.commands import BUY, SELL
 from penstock.protocol.events import (
@@ -19,16 +20,21 @@ from penstock.protocol.events import (
     AllCancelled,
     DepositCredited,
     FundingAccrued,
+    MarketDelisted,
+    MarketExpired,
+    MarketFlagged,
+    MarketListed,
     OrderAmended,
     OrderCancelled,
     OrderRested,
+    PositionExpired,
     PricePublished,
     SessionGranted,
     SessionRevoked,
     Traded,
 )
 from penstock.protocol.quantities import MICRO
-from penstock.protocol.terms import MarketTerms
+from penstock.protocol.terms import Genesis, MarketTerms
 from penstock.protocol.views import AtRest, MarketView
 from penstock.venue.levels import Day, Side
 from penstock.venue.sequencer import Executed
@@ -90,12 +96,19 @@ class PublicMarket:
         self.funding_rate = 0
         self.rate_time = 0
         self.open_interest = 0
-        self.reduce_only = False
+        self.ended = False
+        self.flags = 0
+        self.until = 0
+        self.priced_at = 0
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
         self.trade_count = 0
         self.day = Day()
         self.watchers: list[Changes] = []
         self._tick_direction = 1
+
+    def over(self, time: int) -> bool:
+        """Whether venue time has reached the market's expiry."""
+        return 0 < self.terms.expiry * MICRO <= time
 
     @property
     def last_price(self) -> int | None:
@@ -134,9 +147,13 @@ class PublicMarket:
 class MarketData:
     """The projection: feed it every durable command in order with `follow`, and time in between with `advance`."""
 
-    def __init__(self, markets: Iterable[MarketTerms]) -> None:
-        self.markets = {terms.market: PublicMarket(terms) for terms in markets}
-        self.by_name = {market.terms.name: market for market in self.markets.values()}
+    def __init__(self, genesis: Genesis) -> None:
+        self._genesis = genesis
+        self.markets: dict[int, PublicMarket] = {}
+        self._endings: list[tuple[int, int]] = []
+        for terms in genesis.markets:
+            self._add(terms)
+        self.builders: dict[tuple[int, int], int] = {}
         self.time = 0
         self._last_trade = 0
         self.accounts = 1
@@ -157,14 +174,19 @@ class MarketData:
             PricePublished: self._price,
             FundingAccrued: self._fund,
             DepositCredited: self._credit,
+            MarketListed: self._list,
+            MarketFlagged: self._flag,
+            MarketDelisted: self._delist,
+            MarketExpired: self._expire,
+            PositionExpired: self._expire_position,
         }
 
     @classmethod
     def restore(
         cls,
-        markets: Iterable[MarketTerms],
+        genesis: Genesis,
         time: int,
-        views: Iterable[MarketView],
+        views: Sequence[MarketView],
         accounts: Iterable[AtRest],
     ) -> "MarketData":
         """The projection at venue time `time` (µs), from an engine's `markets()` and `resting()` instead of events.
@@ -172,14 +194,18 @@ class MarketData:
         Books, tickers, dead orders, positions and expiries go on as if every event had been followed. Trades and the
         day's statistics start empty, and `change_id` starts at 0.
         """
-        restored = cls(markets)
+        restored = cls(genesis)
         restored.time = time
+        for view in views:
+            terms = genesis.terms_of(view.market, view.template, view.expiry, view.strike, view.option_type)
+            if restored.markets.get(view.market) is None or restored.markets[view.market].terms != terms:
+                restored._add(terms)
         for account in accounts:
             restored._take_account(account)
         for view in views:
             market = restored.markets[view.market]
             market.open_interest, market.rate_time = view.open_interest, view.rate_time
-            market.time = time
+            market.time, market.ended = time, market.over(time)
             restored._quote(view)
         restored._moved.clear()
         return restored
@@ -197,7 +223,7 @@ class MarketData:
                 self._sessions[subaccount, session] = expiry
                 heappush(self._expiries, (expiry, subaccount, session))
         for order in account.orders:
-            if order.killed or order.session not in living:
+            if order.killed or order.session not in living or self.markets[order.market].over(self.time):
                 self.dead[subaccount, order.slot] = order.nonce
                 continue
             self.orders.setdefault(subaccount, {})[order.slot] = PublicOrder(
@@ -226,8 +252,54 @@ class MarketData:
             if self._sessions.get((subaccount, session)) == expiry:
                 del self._sessions[subaccount, session]
                 self._kill(subaccount, session)
+        while self._endings and self._endings[0][0] <= time:
+            self._end(heappop(self._endings)[1])
         if self._moved:
             self._number_changes(time)
+
+    def _add(self, terms: MarketTerms) -> PublicMarket:
+        market = self.markets[terms.market] = PublicMarket(terms)
+        if terms.expiry:
+            heappush(self._endings, (terms.expiry * MICRO, terms.market))
+        return market
+
+    def _end(self, number: int) -> None:
+        """A market's time is over: every order in it is dead."""
+        market = self.markets[number]
+        if not market.over(self.time):
+            return
+        for subaccount, orders in list(self.orders.items()):
+            for slot, order in list(orders.items()):
+                if order.market == number:
+                    self.dead[subaccount, slot] = order.nonce
+                    self._remove(subaccount, slot)
+        market.ended = True
+        market.touch()
+
+    def _list(self, command: Executed, event: MarketListed) -> None:
+        terms = self._genesis.terms_of(event.market, event.template, event.expiry, event.strike, event.option_type)
+        self._add(terms).time = command.time
+
+    def _flag(self, command: Executed, event: MarketFlagged) -> None:
+        market = self.markets[event.market]
+        market.flags, market.until, market.time = event.flags, event.until, command.time
+        market.touch()
+
+    def _delist(self, _: Executed, event: MarketDelisted) -> None:
+        market = self.markets[event.market]
+        market.terms = replace(market.terms, expiry=event.expiry)
+        heappush(self._endings, (event.expiry * MICRO, event.market))
+        market.touch()
+
+    def _expire(self, command: Executed, event: MarketExpired) -> None:
+        market = self.markets[event.market]
+        market.index_price, market.mark_price, market.time = event.index_price, event.mark_price, command.time
+        market.touch()
+
+    def _expire_position(self, _: Executed, event: PositionExpired) -> None:
+        market = self.markets[event.market]
+        market.open_interest += self._fill(event.subaccount, event.market, -event.size)
+        market.touch()
 
     def _rest(self, _: Executed, event: OrderRested) -> None:
         orders = self.orders.setdefault(event.subaccount, {})
@@ -274,6 +346,9 @@ class MarketData:
             if order.size == 0:
                 del self.orders[event.maker][event.maker_slot]
         change = event.size if event.taker_side == BUY else -event.size
+        if event.builder_fee:
+            owed = (event.market, event.builder)
+            self.builders[owed] = self.builders.get(owed, 0) + event.builder_fee
         market.open_interest += self._fill(event.taker, event.market, change)
         market.open_interest += self._fill(event.maker, event.market, -change)
         market.time = command.time
@@ -319,7 +394,8 @@ class MarketData:
     def _quote(self, view: MarketView) -> None:
         market = self.markets[view.market]
         market.index_price, market.mark_price = view.index_price, view.mark_price
-        market.funding_rate, market.reduce_only = view.funding_rate, bool(view.flags & 3)
+        market.funding_rate, market.flags, market.until = view.funding_rate, view.flags, view.until
+        market.priced_at = view.priced_at
         market.time = max(market.time, self.time)
         market.touch()
 

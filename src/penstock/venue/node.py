@@ -198,11 +198,9 @@ class Node:
             before = min(before, self.needed_from)
         snapshots = Snapshots(self.config.home, genesis.ruleset(), self.separator)
         reached = bring_up(self.engine, journal, snapshots, before)
-        self.market_data = MarketData(genesis.markets)
+        self.market_data = MarketData(genesis)
         if reached.sequence:
-            self.market_data = MarketData.restore(
-                genesis.markets, reached.time, self.engine.markets(), self.engine.resting()
-            )
+            self.market_data = MarketData.restore(genesis, reached.time, self.engine.markets(), self.engine.resting())
             self._restored(reached.sequence)
         if self._operator is not None:
             self.issuer, self.receipts = open_issuer(self.config.home, journal, self._operator, self.separator)

@@ -20,7 +20,21 @@ from typing import Final
 
 from msgspec import Struct
 
-from penstock.protocol.commands import AccrueFunding, Liquidate, PublishPrice, Record, SweepFees, encode_record
+from penstock.protocol.commands import (
+    AccrueFunding,
+    DelistMarket,
+    ExpireMarket,
+    ExpirePosition,
+    Liquidate,
+    MarkStale,
+    PayBuilder,
+    PublishPrice,
+    Record,
+    ReopenMarket,
+    SetMarketStatus,
+    SweepFees,
+    encode_record,
+)
 from penstock.protocol.events import Event
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import pack_envelope
@@ -39,7 +53,12 @@ log = logging.getLogger(__name__)
 WAITING_LIMIT: Final = 16_384
 REMEMBERED: Final = 65_536
 DISK_RESERVE: Final = 64 << 20
-MOVING: Final = (PublishPrice, AccrueFunding, SweepFees, Liquidate)
+ONE_MARKET: Final = (
+    PublishPrice, AccrueFunding, SweepFees, ExpireMarket, ExpirePosition, SetMarketStatus, ReopenMarket, MarkStale,
+    DelistMarket, PayBuilder,
+)  # fmt: skip
+MOVING: Final = (*ONE_MARKET, Liquidate)
+"""Commands after which the public figures of one market, or of any, may be others."""
 ORDER_SPACE: Final = space_for(640)
 """Bytes of the journal that an ordinary order takes at most."""
 SLICE: Final = 0.002
@@ -352,7 +371,7 @@ class Sequencer:
     def _moved(self, message: Message) -> tuple[MarketView, ...]:
         """The markets whose public figures the command moved, seen now, so that they go public with it."""
         record = message.record
-        if isinstance(record, (PublishPrice, AccrueFunding, SweepFees)):
+        if isinstance(record, ONE_MARKET):
             view = self._engine.market(record.market)
             return () if view is None else (view,)
         return tuple(self._engine.markets())

@@ -20,7 +20,7 @@ from penstock.venue.sequencer import Sequencer
 
 log = logging.getLogger(__name__)
 
-MOST_BODY: Final = 64 << 10
+MOST_BODY: Final = 96 << 10
 MOST_FRAME: Final = 1 << 20
 """Above this aiohttp closes the socket; up to it a frame that is too large is refused and the connection stays."""
 BODY_TIME: Final = 10.0

@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from penstock.protocol.commands import BUY, SELL
-from penstock.protocol.instruments import KIND_NAMES, PERPETUAL
+from penstock.protocol.instruments import CALL, KIND_NAMES, MONTHLY, OPTION, PERPETUAL, WEEKLY, dates_of
 from penstock.protocol.quantities import RATE_SCALE
 from penstock.protocol.terms import MarketTerms
+from penstock.spec.state import EXPIRED, HALTED, RESTRICTED, SHORTFALL_BOOKED, STALE
 from penstock.venue.gateway.units import Units, dollars, milliseconds
 from penstock.venue.market_data import Changes, PublicMarket, Trade
 
@@ -15,7 +16,7 @@ DIRECTIONS: Final = ("buy", "sell")
 
 
 class Figures:
-    """One market's figures. `state` on the wire is `open`: what is listed trades, or says `closed` when reduce-only."""
+    """One market's figures."""
 
     def __init__(self, market: PublicMarket) -> None:
         self.market = market
@@ -25,7 +26,14 @@ class Figures:
     def instrument(self) -> dict[str, Any]:
         """As `public/get_instrument` tells it."""
         terms, units = self.market.terms, self.units
-        return {
+        contract: dict[str, Any] = {}
+        if terms.kind == OPTION:
+            contract = {
+                "strike": units.price(terms.strike),
+                "option_type": "call" if terms.option_type == CALL else "put",
+                "underlying": terms.underlying,
+            }
+        return contract | {
             "instrument_name": terms.name,
             "instrument_id": terms.market,
             "kind": kind_of(terms),
@@ -40,16 +48,25 @@ class Figures:
             "taker_commission": terms.taker_fee_ppm / 1e6,
             "price_unit": str(terms.price_unit),
             "size_unit": str(terms.size_unit),
-            "is_active": True,
+            "is_active": not self.market.flags & EXPIRED,
             "state": self.state(),
-            "settlement_period": "perpetual",
+            "settlement_period": period_of(terms),
             "creation_timestamp": 0,
-            "expiration_timestamp": NEVER,
+            "expiration_timestamp": terms.expiry * 1_000 if terms.expiry else NEVER,
         }
 
     def state(self) -> str:
-        """`open`, or `closed` while only reduce-only orders are taken."""
-        return "closed" if self.market.reduce_only else "open"
+        """`open`; `closed` while only reduce-only orders are taken; `halted`; `stale` once that was said of its price;
+        `settlement` from its expiry on until the settlement price is booked, then `expired`."""
+        market = self.market
+        if market.flags & EXPIRED:
+            return "expired"
+        if market.ended:
+            return "settlement"
+        for flag, state in ((HALTED, "halted"), (SHORTFALL_BOOKED | RESTRICTED, "closed"), (STALE, "stale")):
+            if market.flags & flag:
+                return state
+        return "open"
 
     def ticker(self, time: int) -> dict[str, Any]:
         """As `public/ticker` tells it; `time` (venue µs) is where the 24 hours end."""
@@ -69,10 +86,8 @@ class Figures:
             "index_price": units.price(market.index_price),
             "last_price": None if market.last_price is None else units.price(market.last_price),
             "open_interest": units.amount(market.open_interest),
-            "funding_8h": funding,
-            "current_funding": funding,
             "stats": self._day(time),
-        }
+        } | ({"funding_8h": funding, "current_funding": funding} if market.terms.kind == PERPETUAL else {})
 
     def order_book(self, depth: int, time: int) -> dict[str, Any]:
         """As `public/get_order_book` tells it."""
@@ -135,6 +150,14 @@ class Figures:
             "volume_usd": dollars(day.notional),
             "volume_notional": dollars(day.notional),
         }
+
+
+def period_of(terms: MarketTerms) -> str:
+    """Deribit's word for how long such contracts run."""
+    if terms.kind == PERPETUAL:
+        return "perpetual"
+    dates = dates_of(terms.expiry)
+    return "month" if dates & MONTHLY else "week" if dates & WEEKLY else "day"
 
 
 def kind_of(terms: MarketTerms) -> str:

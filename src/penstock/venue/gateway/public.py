@@ -70,6 +70,7 @@ class Listing(Struct, frozen=True):
 
     currency: Currency = "any"
     kind: Kind = "any"
+    expired: bool = False
 
 
 class BookRequest(Struct, frozen=True):
@@ -208,6 +209,7 @@ class Methods:
             for figures in self._subscriptions.figures.values()
             if currency in ("ANY", "USDC", figures.market.terms.base)
             and wanted.kind in ("any", kind_of(figures.market.terms))
+            and wanted.expired == figures.market.over(self._time())
         ]
 
     def _order_book(self, wanted: BookRequest) -> dict[str, Any]:
@@ -262,7 +264,7 @@ class Methods:
         return self._shown_account(account)
 
     def _shown_account(self, account: AccountView) -> dict[str, Any]:
-        by_number = {f.market.terms.market: f for f in self._subscriptions.figures.values()}
+        by_number = self._subscriptions.by_number
         money = {
             name: exact_dollars(getattr(account, name))
             for name in ("cash", "withdrawn", "equity", "initial_margin", "maintenance_margin")

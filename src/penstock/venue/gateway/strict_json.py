@@ -26,7 +26,7 @@ class _Illegal:
 
 
 def parse(text: bytes) -> Any:
-    """The parsed value. Raises JsonRefusal, and nothing else, whatever the bytes (at most 64 KiB of them)."""
+    """The parsed value. Raises JsonRefusal, and nothing else, whatever the bytes (at most 96 KiB of them)."""
     if text.count(b"[") + text.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         raise JsonRefusal(f"nested deeper than {DEEPEST}")
     try:

@@ -84,11 +84,10 @@ class Subscriptions:
 
     def __init__(self, market_data: MarketData, *, receipts: bool = False) -> None:
         self._market_data = market_data
-        self.figures = {market.terms.name: Figures(market) for market in market_data.markets.values()}
-        self._streams = {
-            interval: {name: Stream(figures) for name, figures in self.figures.items()}
-            for interval in (RAW, EVERY_100_MS)
-        }
+        self.figures: dict[str, Figures] = {}
+        self.by_number: dict[int, Figures] = {}
+        self._streams: dict[str, dict[str, Stream]] = {RAW: {}, EVERY_100_MS: {}}
+        self._see_new_markets()
         self._of_the_venue: dict[str, set[Consumer]] = {BATCHES: set()}
         if receipts:
             self._of_the_venue[RECEIPTS] = set()
@@ -127,7 +126,15 @@ class Subscriptions:
 
     def follow(self, _: Sequence[Executed]) -> None:
         """A group became durable and market data has taken it: tell the raw channels."""
+        self._see_new_markets()
         self.flush(RAW)
+
+    def _see_new_markets(self) -> None:
+        for number, market in self._market_data.markets.items():
+            if number not in self.by_number:
+                figures = self.by_number[number] = self.figures[market.terms.name] = Figures(market)
+                for streams in self._streams.values():
+                    streams[figures.name] = Stream(figures)
 
     def flush(self, interval: str) -> None:
         """Tell the listeners of one interval."""
