@@ -7,7 +7,7 @@
      committed: a size has 55 bits, a change 48, a price or a strike 40, an entry cost 95, a funding index 79, a rate
      24, crowding 16. So a position is worth less than 2^97, its funding less than 2^137 before scaling, a requirement
      less than 2^120 before scaling and 2^103 after it, in any crowd; 32 of them and the widths an entry may claim
-     (128 bits) multiply to less than 2^240.
+     (128 bits) multiply to less than 2^240. What every position is weighed by is computed unchecked for that reason.
      `//` truncates towards zero: it is only used where that is meant, or where nothing is negative.
 """
 
@@ -51,7 +51,7 @@ def _owed(position: Position, funding_index: int256) -> int256:
     @notice What the holder pays (negative: receives), rounded against the holder.
     """
     # An arithmetic shift rounds down, so the negative of the negative rounds up.
-    return -((position.size * (position.funding - funding_index)) >> FUNDING_BITS)
+    return -(unsafe_mul(position.size, unsafe_sub(position.funding, funding_index)) >> FUNDING_BITS)
 
 
 @internal
@@ -111,8 +111,9 @@ def _weigh(position: Position, weighing: Weighing) -> (int256, int256, int256):
     """
     @notice What a position adds to equity, to the initial and to the maintenance requirement.
     """
-    value: int256 = position.size * weighing.mark
-    equity: int256 = value - position.entry - self._owed(position, weighing.funding_index)
+    value: int256 = unsafe_mul(position.size, weighing.mark)
+    owed: int256 = self._owed(position, weighing.funding_index)
+    equity: int256 = unsafe_sub(unsafe_sub(value, position.entry), owed)
     if weighing.expired:
         return equity, 0, 0
     notional: int256 = abs(value)
@@ -124,10 +125,11 @@ def _weigh(position: Position, weighing: Weighing) -> (int256, int256, int256):
         # All it can lose is what it is worth.
         return equity, value, value
     else:
-        notional = -position.size * weighing.index
+        notional = unsafe_mul(-position.size, weighing.index)
         initial, maintenance = self._short_option(weighing, -position.size)
     if weighing.crowding != 0 and notional > initial:
-        initial += self._ceil((notional - initial) * weighing.crowding, CROWDING_SCALE)
+        crowded: int256 = unsafe_mul(unsafe_sub(notional, initial), weighing.crowding)
+        initial += unsafe_add(crowded, CROWDING_SCALE - 1) // CROWDING_SCALE
     return equity, initial, maintenance
 
 
@@ -148,14 +150,16 @@ def _tiered(weighing: Weighing, notional: int256) -> (int256, int256):
         reach: uint256 = min(worth, packed >> 160)
         if reach <= below:
             break
-        inside: uint256 = reach - below
-        initial += inside * ((packed >> 136) & LOW_24)
-        maintenance += inside * ((packed >> 112) & LOW_24)
+        inside: uint256 = unsafe_sub(reach, below)
+        initial = unsafe_add(initial, unsafe_mul(inside, (packed >> 136) & LOW_24))
+        maintenance = unsafe_add(maintenance, unsafe_mul(inside, (packed >> 112) & LOW_24))
         if reach == worth:
             break
         below = reach
-        at += TIER_BYTES
-    return convert((initial + MILLION - 1) // MILLION, int256), convert((maintenance + MILLION - 1) // MILLION, int256)
+        at = unsafe_add(at, TIER_BYTES)
+    initial = unsafe_add(initial, MILLION - 1) // MILLION
+    maintenance = unsafe_add(maintenance, MILLION - 1) // MILLION
+    return convert(initial, int256), convert(maintenance, int256)
 
 
 @internal
@@ -169,14 +173,17 @@ def _short_option(weighing: Weighing, size: int256) -> (int256, int256):
     out: int256 = convert((late_terms >> 176) & LOW_40, int256) - weighing.index
     initial: int256 = 0
     maintenance: int256 = 0
-    initial, maintenance = self._tiered(weighing, size * weighing.index)
+    initial, maintenance = self._tiered(weighing, unsafe_mul(size, weighing.index))
     if (late_terms >> 168) & LOW_8 != CALL:
         out = -out
         if weighing.mark > weighing.index:
             ignored: int256 = 0
-            ignored, maintenance = self._tiered(weighing, size * weighing.mark)
-    least: int256 = (2 * initial + 2) // 3
-    return max(initial - size * max(0, out), max(least, maintenance)), maintenance
+            ignored, maintenance = self._tiered(weighing, unsafe_mul(size, weighing.mark))
+    # Less what it is out of the money, but two thirds at the least, and what maintenance asks.
+    least: int256 = max(unsafe_add(unsafe_mul(initial, 2), 2) // 3, maintenance)
+    if out > 0:
+        initial = unsafe_sub(initial, unsafe_mul(size, out))
+    return max(initial, least), maintenance
 
 
 @internal

@@ -160,18 +160,8 @@ def _begin(side: accounts.Side) -> Holding:
     holding.equity = side.cash
     holding.equity_after = side.cash
     holding.left = side.positions
-    holding.next_at = side.leaf_at + accounts.HEAD_BYTES
-    return self._look(holding)
-
-
-@internal
-@view
-def _look(before: Holding) -> Holding:
-    """
-    @notice Read the next position's word.
-    """
-    holding: Holding = before
     holding.market = NO_MARKET
+    holding.next_at = side.leaf_at + accounts.HEAD_BYTES
     if holding.left > 0:
         packed: uint256 = reading._word(holding.next_at)
         holding.packed = convert(convert(packed, bytes32), int256)
@@ -208,7 +198,12 @@ def _pass(before: Holding, weighing: fills.Weighing, traded: bool) -> Holding:
         holding.initial_after += initial
     holding.left -= 1
     holding.next_at += 32
-    return self._look(holding)
+    holding.market = NO_MARKET
+    if holding.left > 0:
+        packed: uint256 = reading._word(holding.next_at)
+        holding.packed = convert(convert(packed, bytes32), int256)
+        holding.market = packed >> 232
+    return holding
 
 
 @internal

@@ -12,6 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
+from referee_contracts import SCENES
+from referee_scenes import Scene
 from referee_world import SEPARATOR, ZERO, Court, Record, Trade, contents_of, record_stream
 
 from penstock.protocol.batch import Batch
@@ -40,11 +42,14 @@ from penstock.settlement.local_chain import open_chain
 from penstock.simulation.cast import SIGNERS
 from penstock.spec.referee.entry import TradeEntry, read_entry
 from penstock.spec.settlement_tree import SettlementTree
+from penstock.spec.state import EXPIRED
 
 FORM: Final = ENTRY_FORMS[TRADE]
 _PLACE: Final = CODECS[PlaceOrder]
 _BUNDLE: Final = CODECS[Bundle]
 _LAST: Final = 4
+LENGTHS: Final = {6: 3_000, 8: 3_000}
+"""Streams of contracts that begin and end take longer to trade in all of them."""
 Seen = Counter[tuple[str, str]]
 
 
@@ -172,14 +177,29 @@ def _changed_trees(  # long: one leaf after the other
         if session != BY_OWNER_KEY:
             for name, packed in variants(SESSION_LEAF, tree._session_leaves[number, session], dice):
                 yield f"{role} session.{name}", _with_session(tree, number, session, packed)
-    market, terms = tree._market_leaves[entry.market], tree._terms[entry.market].encode()
+    yield from _changed_markets(tree, "", entry.market, dice)
+    beside = sorted(_held(tree, entry) - {entry.market})
+    if beside:
+        yield from _changed_markets(tree, "held ", dice.choice(beside), dice)
+
+
+def _changed_markets(
+    tree: SettlementTree, label: str, number: int, dice: Random
+) -> Iterator[tuple[str, SettlementTree]]:
+    market, terms = tree._market_leaves[number], tree._terms[number].encode()
     for name, packed in variants(MARKET_LEAF, market, dice):
-        yield f"market.{name}", _with_market(tree, entry.market, packed, terms)
+        yield f"{label}market.{name}", with_market(tree, number, packed, terms)
     for name, packed in variants(TERMS, terms[: TERMS.length], dice):
-        yield f"terms.{name}", _with_market(tree, entry.market, market, packed + terms[TERMS.length :])
+        yield f"{label}terms.{name}", with_market(tree, number, market, packed + terms[TERMS.length :])
     for name, packed in variants(TIER, terms[TERMS.length : TERMS.length + TIER.length], dice):
         changed = terms[: TERMS.length] + packed + terms[TERMS.length + TIER.length :]
-        yield f"tier.{name}", _with_market(tree, entry.market, market, changed)
+        yield f"{label}tier.{name}", with_market(tree, number, market, changed)
+
+
+def _held(tree: SettlementTree, entry: TradeEntry) -> set[int]:
+    """The markets that either side has a position in."""
+    leaves = [tree._leaves[entry.maker], tree._leaves[entry.taker]]
+    return {int.from_bytes(leaf[at : at + 3], "big") for leaf in leaves for at in range(128, len(leaf), 32)}
 
 
 def _used_slot(entry: TradeEntry, role: str) -> tuple[int | bytes, ...]:
@@ -209,7 +229,8 @@ def _with_session(tree: SettlementTree, number: int, session: int, packed: bytes
     return _with_account(twin, number, leaf[:96] + twin._sessions[number].root() + leaf[128:])
 
 
-def _with_market(tree: SettlementTree, market: int, packed: bytes, terms: bytes) -> SettlementTree:
+def with_market(tree: SettlementTree, market: int, packed: bytes, terms: bytes) -> SettlementTree:
+    """The tree with another leaf and other terms of a market."""
     twin = tree.copy()
     if terms != tree._terms[market].encode():
         packed = packed[:-32] + keccak(Domains.PARAMETERS + terms)
@@ -374,6 +395,13 @@ class Bench:
         return verdict
 
 
+def bench_of(chain: Chain, staged: Scene) -> Bench:
+    """A bench for one trade set up by hand."""
+    entry = staged.contents.entries[staged.index]
+    trade = Trade(0, staged.index, staged.tree.open_trade(entry), staged.tree)
+    return Bench(chain, Record(ZERO, [staged.contents], [trade]))
+
+
 def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
     """Trades of different kinds: by liquidation, side, session, bundle, first and later fills, last ones."""
     kinds: dict[tuple[object, ...], list[Trade]] = {}
@@ -385,7 +413,7 @@ def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
         before = contents.entries[trade.index - 1]
         bundled = [bool(contents.commands[s - 1].members) for s in (entry.sequence, entry.maker_sequence)]
         kind = (
-            entry.flags, entry.maker_session == BY_OWNER_KEY, entry.taker_session == BY_OWNER_KEY, *bundled,
+            *_instrument(trade, entry), entry.flags, entry.maker_session == BY_OWNER_KEY, entry.taker_session == BY_OWNER_KEY, *bundled,
             before[0] == TRADE and before[1:10] == contents.entries[trade.index][1:10],
         )  # fmt: skip
         kinds.setdefault(kind, []).append(trade)
@@ -394,10 +422,21 @@ def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
     return order[:wanted]
 
 
-def put_steps(bench: Bench, trades: Sequence[Trade], dice: Random) -> None:
-    """Every mutant of entries, entries before and leaves; asserts what a changed entry may never be."""
+def _instrument(trade: Trade, entry: TradeEntry) -> tuple[object, ...]:
+    """What is traded, at whose cost, and whether the taker holds what has ended."""
+    tree = trade.tree
+    assert tree is not None
+    terms = tree._terms[entry.market]
+    flags = [tree._market_leaves[market][31] for market in _held(tree, entry)]
+    return terms.kind, terms.option_type, entry.maker_fee < 0, entry.builder > 0, any(f & EXPIRED for f in flags)
+
+
+def put_steps(
+    bench: Bench, trades: Sequence[Trade], dice: Random, keep: Callable[[], bool] = lambda: True
+) -> None:
+    """Every mutant kept of entries, entries before and leaves; asserts what a changed entry may never be."""
     for make in (entry_cases, previous_cases, leaf_cases):
-        cases = [case for trade in trades for case in make(bench.record, trade, dice)]
+        cases = [case for trade in trades for case in make(bench.record, trade, dice) if keep()]
         assert 2 * len(cases) < 4**LIST_DEPTH
         verdicts = bench.judge(cases)
         if make is entry_cases:
@@ -437,19 +476,25 @@ def main() -> None:
     """Put every mutant of the chosen trades to both judges."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trades", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=7)
     options = parser.parse_args()
     started, seen = perf_counter(), Counter[str]()
     with open_chain() as chain:
         for seed in range(options.seeds):
             dice = Random(seed)
-            bench = Bench(chain, record_stream(seed, 400, trees=True))
+            bench = Bench(chain, record_stream(seed, LENGTHS.get(seed % 10, 400), trees=True))
             trades = choose(bench.record, options.trades, dice)
             put_steps(bench, trades, dice)
             put_commands(bench, trades[:4], dice, lambda: True)
             for (_, finding), times in bench.seen.items():
                 seen[finding] += times
             print(f"seed {seed}: {len(trades)} trades, {bench.seen.total()} mutants, the judges agree", flush=True)
+        for number, (name, make) in enumerate(SCENES.items()):
+            bench = bench_of(chain, make())
+            put_steps(bench, bench.record.trades, Random(number), lambda: True)
+            for (_, finding), times in bench.seen.items():
+                seen[finding] += times
+            print(f"{name}: {bench.seen.total()} mutants, the judges agree", flush=True)
     print(f"{seen.total()} mutants in {perf_counter() - started:.0f} s")
     for finding, times in seen.most_common():
         print(f"  {finding:24} {times:6}")

@@ -9,7 +9,6 @@ from referee_scenes import TIME, scene
 from referee_world import LIBRARY, SEPARATOR, ZERO, Court, contents_of, record_stream
 
 from penstock.protocol.commands import BUY, CODECS, Bundle, PlaceOrder
-from penstock.protocol.ledger import TRADE
 from penstock.protocol.quantities import ANY_FILL, NO_DEADLINE
 from penstock.protocol.signing import SIGNATURE, bundle_root
 from penstock.protocol.verdicts import Finding, Verdict
@@ -150,19 +149,16 @@ def test_a_last_fill_that_is_not_marked_is_convicted_by_whatever_follows_it(chai
     assert judged(chain, honest, 2, b"") is None, "a step that is no trade is judged only where it cuts one off"
 
 
-def test_one_order_met_twice_or_a_better_price_after_a_worse_is_convicted(chain: Chain):
+def test_one_order_met_twice_a_better_price_after_a_worse_or_another_builder_is_convicted(chain: Chain):
     whole = scene([1], [1], [1], 1).contents
     first = whole.entries[1]
-    assert first[0] == TRADE
-    unmarked = without_mark(first)
-    price = int.from_bytes(first[15:20], "big")
-    other_slot = (int.from_bytes(first[29:31], "big") - 1).to_bytes(2, "big")
-
-    def second(**parts: bytes) -> bytes:
-        slot, shown = parts.get("slot", first[29:31]), parts.get("price", first[15:20])
-        return first[:10] + b"\0\1" + first[12:15] + shown + first[20:29] + slot + first[31:]
-
-    for following in (second(), second(slot=other_slot, price=(price - 1).to_bytes(5, "big"))):
+    entry = fields(first)
+    second = {"index": 1, "maker_slot": entry.maker_slot - 1}
+    for changes in (
+        {"maker_slot": entry.maker_slot}, {"price": entry.price - 1}, {"builder": 1}, {"taker_held": 5},
+        {"market": 2}, {"taker_hash": ZERO},
+    ):  # fmt: skip
+        unmarked, following = without_mark(first), with_fields(first, **(second | changes))
         entries = [whole.entries[0], unmarked, following]
         roots = [*whole.post_roots, whole.post_roots[-1]]
         contents = contents_of(replace(whole.batch, entries=3), whole.commands, entries, roots)
