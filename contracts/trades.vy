@@ -39,8 +39,8 @@ struct Holding:
     market: uint256
     place: uint256
     held: bool
-    # Whether every market it holds has a fresh price and has not reached its expiry.
-    trades: bool
+    # In a liquidation: whether every market it holds has a fresh price and has not reached its expiry.
+    goes_on: bool
     before: fills.Position
     after: fills.Position
     cash: int256
@@ -122,7 +122,7 @@ def _open_markets(  # long: one frame for all markets, which are the most of the
             if number == trade.maker.market:
                 trade.maker = self._pass(trade.maker, market.weighing, is_traded)
             if number == trade.taker.market:
-                trade.taker.trades = trade.taker.trades and market.fresh and not market.over
+                trade.taker.goes_on = trade.taker.goes_on and market.fresh and not market.over
                 trade.taker = self._pass(trade.taker, market.weighing, is_traded)
             if is_traded:
                 trade.market = leaves._read_sums(market)
@@ -155,7 +155,7 @@ def _begin(side: accounts.Side) -> Holding:
     @notice Before the first market.
     """
     holding: Holding = empty(Holding)
-    holding.trades = True
+    holding.goes_on = True
     holding.cash = side.cash
     holding.equity = side.cash
     holding.equity_after = side.cash
@@ -359,7 +359,7 @@ def _liquidation_fits(opened: accounts.Opened, trade: Trade) -> bool:
     entry: entries.Entry = opened.entry
     tick: int256 = leaves._term(trade.market, 176, leaves.LOW_40)
     lot: int256 = leaves._term(trade.market, 128, leaves.LOW_48)
-    if not trade.taker.trades or tick == 0 or lot == 0:
+    if not trade.taker.goes_on or tick == 0 or lot == 0:
         return False
     if opened.first and trade.taker.equity >= trade.taker.maintenance:
         return False

@@ -40,14 +40,18 @@ from penstock.settlement.chain import Chain
 from penstock.settlement.disputes import BatchContents, Sequenced, trade_witness
 from penstock.settlement.local_chain import open_chain
 from penstock.simulation.cast import SIGNERS
+from penstock.spec.margin import assess
+from penstock.spec.positions import Holding, trading_fee
 from penstock.spec.referee.entry import TradeEntry, read_entry
+from penstock.spec.referee.leaves import JudgedMarkets, _market
 from penstock.spec.settlement_tree import SettlementTree
-from penstock.spec.state import EXPIRED
+from penstock.spec.state import EXPIRED, Position
 
 FORM: Final = ENTRY_FORMS[TRADE]
 _PLACE: Final = CODECS[PlaceOrder]
 _BUNDLE: Final = CODECS[Bundle]
 _LAST: Final = 4
+EXTREMES: Final = 60
 LENGTHS: Final = {6: 3_000, 8: 3_000}
 """Streams of contracts that begin and end take longer to trade in all of them."""
 Seen = Counter[tuple[str, str]]
@@ -94,6 +98,19 @@ def variants(form: Form, packed: bytes, dice: Random) -> Iterator[tuple[str, byt
         wanted = {value + 1, value - 1, 0, 1 << bits - 1, mask, value ^ 1 << dice.randrange(bits)}
         for other in sorted({w & mask for w in wanted} - {value}):
             yield name, (number ^ (value ^ other) << place).to_bytes(form.length, "big")
+
+
+def extremes(form: Form, packed: bytes, dice: Random, share: float, keep: Sequence[str] = ()) -> bytes:
+    """A share of the fields, but for those to keep, at an end of their width, next to it, or anywhere."""
+    number, place = int.from_bytes(packed, "big"), form.bits
+    for name, _, bits in form.fields:
+        place -= bits
+        if name in keep or dice.random() >= share:
+            continue
+        high = 1 << bits - 1
+        other = dice.choice((0, 1, high - 1, high, high + 1, 2 * high - 1, dice.randrange(2 * high))) % (2 * high)
+        number ^= ((number >> place & 2 * high - 1) ^ other) << place
+    return number.to_bytes(form.length, "big")
 
 
 def fields(packed: bytes) -> TradeEntry:
@@ -151,6 +168,12 @@ def leaf_cases(record: Record, trade: Trade, dice: Random) -> Iterator[Case]:
     honest = case_of(record, trade, "leaf")
     for label, changed in _changed_trees(tree, fields(honest.entry), dice):
         yield replace(honest, label=label, pre_root=changed.root(), leaves=_open(changed, honest.entry))
+    for _ in range(EXTREMES):
+        changed = _with_extremes(tree, fields(honest.entry), dice)
+        entry = _fitted(changed, honest.entry)
+        yield replace(
+            honest, label="several at once", pre_root=changed.root(), entry=entry, leaves=_open(changed, entry)
+        )
 
 
 def _changed_trees(  # long: one leaf after the other
@@ -194,6 +217,47 @@ def _changed_markets(
     for name, packed in variants(TIER, terms[TERMS.length : TERMS.length + TIER.length], dice):
         changed = terms[: TERMS.length] + packed + terms[TERMS.length + TIER.length :]
         yield f"{label}tier.{name}", with_market(tree, number, market, changed)
+
+
+def _with_extremes(tree: SettlementTree, entry: TradeEntry, dice: Random) -> SettlementTree:
+    """Both sides' cash and positions and all markets held, a share of their fields at an extreme."""
+    share = dice.choice((0.02, 0.1, 0.4))
+    for number in (entry.maker, entry.taker):
+        leaf = tree._leaves[number]
+        head = extremes(ACCOUNT_LEAF, leaf[:128], dice, share, ("owner", "positions", "slots_root", "sessions_root"))
+        words = b""
+        for at in range(128, len(leaf), 32):
+            word = extremes(POSITION, leaf[at : at + 32], dice, share, ("market",))
+            words += word if any(word[3:10]) else leaf[at : at + 32]
+        tree = _with_account(tree, number, head + words)
+    for number in _held(tree, entry) | {entry.market}:
+        packed = tree._terms[number].encode()
+        terms, tiers = packed[: TERMS.length], packed[TERMS.length :]
+        kept = ("underlying", "kind", "maker_fee_ppm", "taker_fee_ppm", "stale_after", "option_type", "expiry", "tiers")
+        terms = extremes(TERMS, terms, dice, share, kept)
+        tiers = extremes(TIER, tiers[: TIER.length], dice, share) + tiers[TIER.length :]
+        kept = ("parameters", "flags", "priced_at")
+        leaf = extremes(MARKET_LEAF, tree._market_leaves[number], dice, share, kept)
+        tree = with_market(tree, number, leaf, terms + tiers)
+    return tree
+
+
+def _fitted(tree: SettlementTree, packed: bytes) -> bytes:
+    """The entry with the fees and the risk that these leaves lead to; those of a liquidation as they were."""
+    entry = fields(packed)
+    numbers = _held(tree, entry) | {entry.market}
+    listed = JudgedMarkets({n: _market(tree._market_leaves[n], tree._terms[n].encode()) for n in numbers})
+    leaf = tree._leaves[entry.taker]
+    words = [POSITION.values(leaf[at : at + 32]) for at in range(128, len(leaf), 32)]
+    holding = Holding(ACCOUNT_LEAF.unpack(leaf[:128])["cash"], {m: Position(*values) for m, *values in words})
+    risk, held = assess(listed, holding), holding.positions.get(entry.market)
+    changes = {"taker_equity": risk.equity, "taker_initial": risk.initial, "taker_held": held.size if held else 0}
+    market = listed.markets[entry.market]
+    if not entry.liquidation:
+        fee = trading_fee(market, entry.size, entry.price, market.terms.taker_fee_ppm)
+        rebate = trading_fee(market, entry.size, entry.price, market.terms.maker_fee_ppm)
+        changes |= {"taker_fee": fee, "maker_fee": max(-fee, rebate)}
+    return with_fields(packed, **changes)
 
 
 def _held(tree: SettlementTree, entry: TradeEntry) -> set[int]:
@@ -413,7 +477,8 @@ def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
         before = contents.entries[trade.index - 1]
         bundled = [bool(contents.commands[s - 1].members) for s in (entry.sequence, entry.maker_sequence)]
         kind = (
-            *_instrument(trade, entry), entry.flags, entry.maker_session == BY_OWNER_KEY, entry.taker_session == BY_OWNER_KEY, *bundled,
+            *_instrument(trade, entry), entry.flags, entry.maker_session == BY_OWNER_KEY,
+            entry.taker_session == BY_OWNER_KEY, *bundled,
             before[0] == TRADE and before[1:10] == contents.entries[trade.index][1:10],
         )  # fmt: skip
         kinds.setdefault(kind, []).append(trade)
@@ -431,9 +496,7 @@ def _instrument(trade: Trade, entry: TradeEntry) -> tuple[object, ...]:
     return terms.kind, terms.option_type, entry.maker_fee < 0, entry.builder > 0, any(f & EXPIRED for f in flags)
 
 
-def put_steps(
-    bench: Bench, trades: Sequence[Trade], dice: Random, keep: Callable[[], bool] = lambda: True
-) -> None:
+def put_steps(bench: Bench, trades: Sequence[Trade], dice: Random, keep: Callable[[], bool] = lambda: True) -> None:
     """Every mutant kept of entries, entries before and leaves; asserts what a changed entry may never be."""
     for make in (entry_cases, previous_cases, leaf_cases):
         cases = [case for trade in trades for case in make(bench.record, trade, dice) if keep()]

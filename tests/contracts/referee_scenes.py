@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from referee_world import SEPARATOR, ZERO, contents_of
 
 from penstock.protocol.batch import Batch
-from penstock.protocol.commands import BUY, SELL, Liquidate, PlaceOrder, Record
+from penstock.protocol.commands import BUY, Liquidate, PlaceOrder, Record
 from penstock.protocol.ledger import LIST_DEPTH
 from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
 from penstock.protocol.signing import Signer, seal, seal_bundle, verify

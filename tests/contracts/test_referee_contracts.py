@@ -34,7 +34,6 @@ from penstock.protocol.commands import BUY, SELL
 from penstock.protocol.ledger import MARKET_LEAF, TERMS
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.verdicts import Finding
-from penstock.settlement.chain import Chain
 from penstock.settlement.disputes import trade_witness
 from penstock.settlement.local_chain import open_chain
 from penstock.simulation.profiles import CHAIN_OF_CONTRACTS
@@ -46,22 +45,24 @@ NOW = TIME // MICRO
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[Chain]:
-    with open_chain() as opened:
-        yield opened
+def court() -> Iterator[Court]:
+    """One court; the chain returns to where it began after every question."""
+    with open_chain() as chain:
+        yield Court(chain, ZERO)
 
 
-def finding(chain: Chain, staged: Scene, tree: SettlementTree | None = None) -> Finding:
+def finding(court: Court, staged: Scene, tree: SettlementTree | None = None) -> Finding:
     """What both judges find in a scene's trade, as if the leaves of `tree` had been there before; whatever is after."""
     before, whole = tree or staged.tree, staged.contents
     leaves = before.open_trade(whole.entries[staged.index])
     root = whole.post_roots[staged.index]
     for _ in range(2):
-        court = Court(chain, ZERO)
+        mark = court.chain.snapshot()
         batch = replace(whole.batch, settlement_root=root)
         judged = contents_of(batch, whole.commands, whole.entries, [before.root(), root])
         court.commit(judged)
         verdict = court.agree(judged.batch, judged.batch, trade_witness(judged, judged, staged.index, leaves))
+        court.chain.restore(mark)
         assert verdict is not None
         if verdict.finding != Finding.POST_ROOT_WRONG:
             break
@@ -80,13 +81,13 @@ def changed(staged: Scene, market: int, **changes: Any) -> SettlementTree:
     return with_market(staged.tree, market, MARKET_LEAF.pack(*fields.values()), TERMS.pack(*terms.values()) + tiers)
 
 
-def test_both_judges_call_honest_trades_of_a_chain_of_contracts_honest(chain: Chain):
-    assert compare(chain, count(100), 600, 6_000, 3, CHAIN_OF_CONTRACTS) == {"HONEST": 600}
+def test_both_judges_call_honest_trades_of_a_chain_of_contracts_honest(court: Court):
+    assert compare(court.chain, count(100), 600, 6_000, 3, CHAIN_OF_CONTRACTS) == {"HONEST": 600}
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_both_judges_call_a_scene_honest(chain: Chain, name: str):
-    assert finding(chain, SCENES[name]()) == Finding.HONEST
+def test_both_judges_call_a_scene_honest(court: Court, name: str):
+    assert finding(court, SCENES[name]()) == Finding.HONEST
 
 
 @pytest.mark.parametrize(
@@ -101,9 +102,9 @@ def test_both_judges_call_a_scene_honest(chain: Chain, name: str):
         "a fee of what is left, a rebate of that",
     ],
 )
-def test_both_judges_say_the_same_of_every_changed_field_of_a_scene(chain: Chain, name: str):
+def test_both_judges_say_the_same_of_every_changed_field_of_a_scene(court: Court, name: str):
     dice = Random(name)
-    bench = bench_of(chain, SCENES[name]())
+    bench = bench_of(court.chain, SCENES[name]())
     put_steps(bench, bench.record.trades, dice, lambda: dice.random() < 0.2)
     assert bench.seen.total() > 200
 
@@ -127,36 +128,36 @@ def test_both_judges_say_the_same_of_every_changed_field_of_a_scene(chain: Chain
     ],
 )
 def test_a_market_is_closed_to_whom_its_flags_its_end_and_its_price_say(
-    chain: Chain, changes: dict[str, int], closes: str, reduces: bool
+    court: Court, changes: dict[str, int], closes: str, reduces: bool
 ):
     order = {"reduce_only": reduces}
     staged = play(BOOK, Part(holds=SHORT), Part(holds={FUTURE_ID: HELD}, order=order), FUTURE_ID, side=SELL)
     closed = closes == "everything" or (closes == "what grows" and not reduces)
-    found = finding(chain, staged, changed(staged, FUTURE_ID, **changes))
+    found = finding(court, staged, changed(staged, FUTURE_ID, **changes))
     expired = changes.get("flags", 0) & EXPIRED
     # What has expired needs no margin, which the entry has not said.
     assert found == (Finding.MARKET_CLOSED if closed else Finding.TAKER_RISK_WRONG if expired else Finding.HONEST)
 
 
-def test_a_market_that_is_only_held_may_be_stale_halted_or_over(chain: Chain):
+def test_a_market_that_is_only_held_may_be_stale_halted_or_over(court: Court):
     staged = traded(CALL_OUT, BUY, SHORT, LONG)
     for changes in ({"flags": HALTED}, {"expiry": NOW}, {"priced_at": 0}):
-        assert finding(chain, staged, changed(staged, FUTURE_ID, **changes)) == Finding.HONEST
+        assert finding(court, staged, changed(staged, FUTURE_ID, **changes)) == Finding.HONEST
 
 
 @pytest.mark.parametrize("side", [BUY, SELL])
 @pytest.mark.parametrize(("above", "found"), [(0, Finding.HONEST), (1, Finding.POSITION_ABOVE_CAP)])
-def test_neither_side_grows_beyond_the_markets_cap(chain: Chain, side: int, above: int, found: Finding):
+def test_neither_side_grows_beyond_the_markets_cap(court: Court, side: int, above: int, found: Finding):
     held, cap = {PUT_OUT: 93_000 if side == BUY else -93_000}, {"position_cap": 100_000 - above}
     for maker, taker in (({}, held), ({PUT_OUT: -held[PUT_OUT]}, {})):
         staged = play(BOOK, Part(holds=maker), Part(holds=taker), PUT_OUT, side=side)
-        assert finding(chain, staged, changed(staged, PUT_OUT, **cap)) == found
+        assert finding(court, staged, changed(staged, PUT_OUT, **cap)) == found
     # Who shrinks may, from wherever.
     staged = play(BOOK, Part(holds=held), Part(holds={PUT_OUT: -held[PUT_OUT]}), PUT_OUT, side=side)
-    assert finding(chain, staged, changed(staged, PUT_OUT, position_cap=0)) == Finding.HONEST
+    assert finding(court, staged, changed(staged, PUT_OUT, position_cap=0)) == Finding.HONEST
 
 
-def test_the_crowd_raises_what_a_trade_needs_up_to_its_whole_notional(chain: Chain):
+def test_the_crowd_raises_what_a_trade_needs_up_to_its_whole_notional(court: Court):
     notional = 7_000 * INDEX
     for cash, crowding, found in (
         (notional + 10_000_000, 10_000, Finding.HONEST),
@@ -165,25 +166,25 @@ def test_the_crowd_raises_what_a_trade_needs_up_to_its_whole_notional(chain: Cha
         (notional - 10_000_000, 65_535, Finding.MAKER_MARGIN_BROKEN),
     ):
         staged = play({PERPETUAL: BOOK[PERPETUAL]}, Part(cash=cash), Part(), PERPETUAL)
-        assert finding(chain, staged, changed(staged, PERPETUAL, crowding=crowding)) == found
+        assert finding(court, staged, changed(staged, PERPETUAL, crowding=crowding)) == found
         staged = play({PERPETUAL: BOOK[PERPETUAL]}, Part(), Part(cash=cash), PERPETUAL)
         expected = Finding.TAKER_MARGIN_BROKEN if found != Finding.HONEST else found
-        assert finding(chain, staged, changed(staged, PERPETUAL, crowding=crowding)) == expected
+        assert finding(court, staged, changed(staged, PERPETUAL, crowding=crowding)) == expected
 
 
-def test_what_has_expired_weighs_nothing_and_a_long_option_its_worth(chain: Chain):
+def test_what_has_expired_weighs_nothing_and_a_long_option_its_worth(court: Court):
     staged = traded(CALL_IN, BUY, {}, {ENDED_CALL: -HELD, CALL_OUT: HELD})
-    assert finding(chain, staged) == Finding.HONEST
+    assert finding(court, staged) == Finding.HONEST
     for market, changes in (
         (ENDED_CALL, {"flags": 0}),
         (ENDED_CALL, {"mark_price": 20_124}),
         (CALL_OUT, {"mark_price": 9_001}),
         (CALL_OUT, {"kind": 2}),
     ):
-        assert finding(chain, staged, changed(staged, market, **changes)) == Finding.TAKER_RISK_WRONG
+        assert finding(court, staged, changed(staged, market, **changes)) == Finding.TAKER_RISK_WRONG
     # Neither its index nor its strike is the price of an option that is held.
     for changes in ({"index_price": 1}, {"strike": 1}, {"option_type": 2}, {"crowding": 10_000}):
-        assert finding(chain, staged, changed(staged, CALL_OUT, **changes)) == Finding.HONEST
+        assert finding(court, staged, changed(staged, CALL_OUT, **changes)) == Finding.HONEST
 
 
 @pytest.mark.parametrize(
@@ -197,9 +198,9 @@ def test_what_has_expired_weighs_nothing_and_a_long_option_its_worth(chain: Chai
         {"crowding": 1},
     ],
 )
-def test_what_a_short_option_needs_hangs_on_index_mark_strike_and_type(chain: Chain, changes: dict[str, int]):
+def test_what_a_short_option_needs_hangs_on_index_mark_strike_and_type(court: Court, changes: dict[str, int]):
     staged = traded(CALL_OUT, BUY, {}, {PUT_DEEP: -HELD})
-    assert finding(chain, staged, changed(staged, PUT_DEEP, **changes)) == Finding.TAKER_RISK_WRONG
+    assert finding(court, staged, changed(staged, PUT_DEEP, **changes)) == Finding.TAKER_RISK_WRONG
 
 
 @pytest.mark.parametrize(
@@ -214,16 +215,16 @@ def test_what_a_short_option_needs_hangs_on_index_mark_strike_and_type(chain: Ch
         ("a builder", PERPETUAL, {"taker_fee_ppm": 5_001}),
     ],
 )
-def test_fees_and_rebates_are_what_the_terms_say(chain: Chain, name: str, market: int, changes: dict[str, int]):
+def test_fees_and_rebates_are_what_the_terms_say(court: Court, name: str, market: int, changes: dict[str, int]):
     staged = SCENES[name]()
-    assert finding(chain, staged, changed(staged, market, **changes)) == Finding.FEE_WRONG
+    assert finding(court, staged, changed(staged, market, **changes)) == Finding.FEE_WRONG
 
 
-def test_what_is_owed_to_builders_stays_inside_its_width(chain: Chain):
+def test_what_is_owed_to_builders_stays_inside_its_width(court: Court):
     staged = SCENES["a builder"]()
     most = (1 << 80) - 4_200_000
-    assert finding(chain, staged, changed(staged, PERPETUAL, builder_fees=most - 1)) == Finding.HONEST
-    assert finding(chain, staged, changed(staged, PERPETUAL, builder_fees=most)) == Finding.RESULT_OUT_OF_RANGE
+    assert finding(court, staged, changed(staged, PERPETUAL, builder_fees=most - 1)) == Finding.HONEST
+    assert finding(court, staged, changed(staged, PERPETUAL, builder_fees=most)) == Finding.RESULT_OUT_OF_RANGE
 
 
 @pytest.mark.parametrize(
@@ -240,16 +241,15 @@ def test_what_is_owed_to_builders_stays_inside_its_width(chain: Chain):
     ],
 )
 def test_a_liquidation_needs_markets_that_go_on_and_stays_in_its_band_and_slice(
-    chain: Chain, market: int, changes: dict[str, int]
+    court: Court, market: int, changes: dict[str, int]
 ):
     # 6,000 is within one percent of the index, though not of the mark.
     staged = liquidated(CALL_OUT, -HELD, 900_000_000, size=14_200, away=6_000)
-    assert finding(chain, staged) == Finding.HONEST
-    assert finding(chain, staged, changed(staged, market, **changes)) == Finding.LIQUIDATION_WRONG
+    assert finding(court, staged) == Finding.HONEST
+    assert finding(court, staged, changed(staged, market, **changes)) == Finding.LIQUIDATION_WRONG
 
 
-def test_a_liquidation_does_not_go_on_in_a_halt(chain: Chain):
+def test_a_liquidation_does_not_go_on_in_a_halt(court: Court):
     staged = SCENES["a liquidated long call"]()
-    assert finding(chain, staged, changed(staged, CALL_IN, flags=HALTED)) == Finding.MARKET_CLOSED
-    assert finding(chain, staged, changed(staged, CALL_IN, flags=RESTRICTED)) == Finding.HONEST
-
+    assert finding(court, staged, changed(staged, CALL_IN, flags=HALTED)) == Finding.MARKET_CLOSED
+    assert finding(court, staged, changed(staged, CALL_IN, flags=RESTRICTED)) == Finding.HONEST
