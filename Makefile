@@ -1,9 +1,10 @@
 # Everything runs from the checkout: uv in .tools, Python packages in .venv, npm packages in node_modules.
-# `make demo SECONDS=60 REPORT=report.json PACE=2 LEVELS=20 PORT=8080` hands on only what is given.
+# `make demo SECONDS=60 REPORT=report.json PACE=2 LEVELS=20 PORT=8080 KEEP=folder` hands on only what is given.
 
 PYTHON := .venv/bin/python
 DEMO_FLAGS = $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(REPORT),--report "$(REPORT)") $(if $(PACE),--pace "$(PACE)") \
-	$(if $(LEVELS),--levels "$(LEVELS)") $(if $(PORT),--port "$(PORT)") $(if $(ENGINE),--engine "$(ENGINE)")
+	$(if $(LEVELS),--levels "$(LEVELS)") $(if $(PORT),--port "$(PORT)") $(if $(ENGINE),--engine "$(ENGINE)") \
+	$(if $(KEEP),--home "$(KEEP)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test bench demo sim screenshots
@@ -27,7 +28,7 @@ test: setup ## everything; ARGS="-k receipts" narrows it
 	@exec $(PYTHON) -m pytest $(ARGS)
 
 # `exec` leaves no shell between make and Python, so Ctrl-C and SIGTERM reach the node itself.
-demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REPORT= PACE= LEVELS= PORT= ENGINE=
+demo: setup ## a whole venue on this machine, on a recorded market; SECONDS= REPORT= PACE= LEVELS= PORT= ENGINE= KEEP=
 	@exec .venv/bin/penstock demo $(DEMO_FLAGS)
 
 screenshots: setup ## pictures of the page into ./screenshots (wants chromium)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import applied, cache, journaled, kernels, recovered, roots, saved, signed
+from bench import applied, cache, journaled, kernels, pricing, recovered, roots, saved, signed
 from bench.core import build_examples, native_core
 from bench.machine import Machine, cores, load
 from bench.plan import QUICK, WHOLE, Plan
@@ -43,7 +43,7 @@ def bench(
         REMARKS.print("bench: the native core is not built: only the spec is measured", soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=REMARKS, transient=True, disable=not REMARKS.is_terminal) as progress:
-        task = progress.add_task("bench", total=4 if core is None else 8)
+        task = progress.add_task("bench", total=5 if core is None else 9)
 
         def say(stage: str) -> None:
             progress.update(task, description=f"{stage:<24}", advance=1)
@@ -83,6 +83,8 @@ def _measure(core: ModuleType | None, plan: Plan, quick: bool, report: Report, s
         roots.measure_roots(core, stream.parameters.accounts, aftermath, expected, plan.runs, report)
     say("signed")
     unjournaled = _measure_signed(core, sealed, plan, rust, report)
+    say("pricing")
+    pricing.measure_pricing(plan, report)
     if core is None:
         return
     say("journaled")

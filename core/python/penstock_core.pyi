@@ -39,6 +39,12 @@ class Engine:
     def market(self, market: int) -> bytes | None:
         """The packed market view, or None if it is not listed."""
 
+    def markets(self) -> bytes:
+        """Every listed market's packed view, ascending."""
+
+    def what_if(self, subaccount: int, market: int, change: int, price: int) -> bytes | None:
+        """The packed what_if view; None for an unknown subaccount or market. Raises ValueError for a fill too wide."""
+
     def guard_nonces(self, subaccount: int, slots: list[int]) -> list[int] | None:
         """The guard nonce of each slot, 0 where none was seen; None if the account was never credited."""
 

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from bench.frames import batches, cancel, place, split
 from bench.machine import Machine
+from bench.plan import QUICK
+from bench.pricing import measure_pricing, options_of
 from bench.report import KEYS, BenchFailed, Report, require, rows_json
 from bench.sealed import seal_stream
 from bench.spec import SpecRun
@@ -109,3 +111,20 @@ def test_a_sealed_stream_verifies_to_its_frames():
     signers = {signer for envelope in sealed.greetings for signer in verify(separator, envelope).signers}
     assert signers >= {signer for envelope in sealed.envelopes for signer in verify(separator, envelope).signers}
     assert [len(verify(separator, envelope).members) for envelope in sealed.bundles[3]] == [3, 3]
+
+
+def test_the_pricing_stages_check_their_peers_and_have_a_row_each():
+    report = Report(Machine.here(), 0.0)
+    measure_pricing(msgspec.structs.replace(QUICK, options=200, looped=40, surfaces=1), report)
+    assert [row.stage for row in report.rows] == [
+        "prices with Greeks", "prices with Greeks, beside vollib", "implied vols",
+        "implied vols, beside vollib", "surfaces",
+    ]  # fmt: skip
+    assert all(row.ours > 0 and row.limit > 0 for row in report.rows)
+
+
+def test_the_options_are_the_same_every_time_and_both_puts_and_calls():
+    options = options_of(200)
+    assert options.first(200) == options_of(200).first(200)
+    assert options.first(200) != options_of(200, seed=2).first(200)
+    assert 50 < options.is_call.sum() < 150

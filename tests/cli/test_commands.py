@@ -4,8 +4,10 @@ import json
 import socket
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from penstock.cli import output, replays
 from penstock.cli.main import app
 from penstock.cli.orders import to_units
 from penstock.simulation.replay_run import sample_folder
@@ -16,7 +18,9 @@ runner = CliRunner()
 def test_help_names_every_noun_and_says_not_for_real_money():
     shown = runner.invoke(app, ["--help"])
     assert shown.exit_code == 0
-    nouns = "demo up sim account market batch journal order receipts replay snapshot backup restore doctor follow"
+    nouns = (
+        "demo up sim account market batch journal oracle order receipts replay snapshot backup restore doctor follow"
+    )
     for noun in nouns.split():
         assert noun in shown.stdout
     assert "not for real money" in shown.stdout
@@ -73,3 +77,34 @@ def test_the_reachable_share_is_printed_as_json():
     shown = runner.invoke(app, ["replay", "share", "--recording", str(sample_folder()), "--seconds", "5", "--json"])
     assert shown.exit_code == 0
     assert json.loads(shown.stdout)["all"]["share"] > 0.9
+
+
+def test_a_table_keeps_its_first_column_whole_on_a_narrow_terminal_and_all_of_it_where_there_is_none(
+    monkeypatch, capsys
+):
+    rows = [("BTC_USDC-PERPETUAL", "[x" * 150, "z" * 20)]
+    output.print_table("[names]", ["name", "long", "other"], rows)
+    shown = capsys.readouterr().out
+    assert "[names]" in shown and "[x" * 150 in shown
+    monkeypatch.setattr(output, "RESULTS", Console(width=40, force_terminal=True, color_system=None))
+    output.print_table("names", ["name", "long", "other"], rows)
+    shown = capsys.readouterr().out
+    assert "BTC_USDC-PERPETUAL" in shown and max(map(len, shown.splitlines())) <= 40
+
+
+def test_a_reason_has_its_sentence_and_away_from_the_repository_its_name_as_words():
+    assert output.sentence_of("ORDER_UNKNOWN") == "No live order in the slot."
+    assert output.sentence_of("NEVER_HEARD_OF") == "Never heard of."
+
+
+@pytest.mark.parametrize(("words", "close"), [([], True), (["--keep"], False)])
+def test_a_replay_closes_and_withdraws_everybody_unless_it_is_told_to_keep(monkeypatch, words, close):
+    closed = []
+
+    async def pretend(*_, close):
+        closed.append(close)
+        return {}
+
+    monkeypatch.setattr(replays, "run_replay", pretend)
+    assert runner.invoke(app, ["replay", "run", *words]).exit_code == 0
+    assert closed == [close]

@@ -208,6 +208,13 @@ async def test_what_the_venue_says_is_text_and_never_markup(venue: FakeVenue):
         assert await texts(seen.page, "#unsafe li") == ["<b>bold</b>"]
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 800), (1280, 720), (1181, 900)])
+async def test_the_page_fits_the_window_without_scrolling(venue: FakeVenue, width: int, height: int):
+    async with visit(venue.url, width, height) as view:
+        root = "document.documentElement"
+        assert await view.page.evaluate(f"[{root}.scrollWidth, {root}.scrollHeight]") == [width, height]
+
+
 async def test_a_screenshot_is_a_png_of_the_whole_window(moving_venue: FakeVenue, screenshot_folder: Path):
     path = await asyncio.to_thread(screenshot, moving_venue.url, screenshot_folder / "console.png")
     picture = path.read_bytes()

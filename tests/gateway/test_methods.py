@@ -9,6 +9,7 @@ import pytest
 from penstock import __version__
 from penstock.protocol.commands import BUY, SELL
 from penstock.protocol.quantities import MICRO
+from penstock.settlement.exits import Claim
 from penstock.venue.clock import DevClock
 from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRoot
 from venue.harness import BTC, ETH, GENESIS, SEPARATOR, START, Pen, connected, owner, running, submit
@@ -200,7 +201,8 @@ async def test_batches_and_proofs_come_from_their_provider_in_hex(node):
     [batch] = await result(node, "penstock/get_batches", count=5)
     assert (batch["number"], batch["settlement_root"], batch["status"]) == (1, "0x" + "01" * 32, "posted")
     proof = await result(node, "penstock/get_proof", subaccount=1)
-    assert (proof["batch"], proof["leaf"], proof["forced_head"]) == (1, "0x" + b"leaf".hex(), "0x" + "0a" * 32)
+    assert (proof["number"], proof["leaf"], proof["forced_head"]) == (1, "0x" + b"leaf".hex(), "0x" + "0a" * 32)
+    assert tuple(proof) == Claim.__struct_fields__, "in the order of the contract's arguments"
     assert (await error(node, "penstock/get_proof", subaccount=2))["code"] == 13020
 
 

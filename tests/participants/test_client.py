@@ -47,6 +47,9 @@ class ScriptedGateway:
             await self.say({"id": call["id"], "result": []})
         else:
             error = {"code": -32601, "message": "Method not found", "data": {"reason": "no such method"}}
+            if call["params"]:
+                told = {"reason": "Expected `int` >= 1", "param": "depth", "allowed": "1 to 1000"}
+                error = {"code": -32602, "message": "Invalid params", "data": told}
             await self.say({"id": call["id"], "error": error})
 
     async def answer(self, tag, body=b""):
@@ -133,6 +136,14 @@ async def test_an_error_response_raises_with_code_and_reason(gateway):
         with pytest.raises(GatewayError, match="Method not found") as caught:
             await client.call("public/nonsense")
         assert (caught.value.code, caught.value.reason) == (-32601, "no such method")
+
+
+async def test_an_errors_text_names_the_parameter_and_what_it_may_be(gateway):
+    async with await GatewayClient.connect(gateway.url) as client:
+        with pytest.raises(GatewayError) as caught:
+            await client.call("public/nonsense", {"depth": 0})
+        assert (caught.value.param, caught.value.allowed) == ("depth", "1 to 1000")
+        assert str(caught.value) == "Invalid params: Expected `int` >= 1: depth: 1 to 1000 (-32602)"
 
 
 async def test_a_subscription_is_an_iterator_and_ends_with_its_block(gateway):

@@ -324,6 +324,20 @@ def test_a_book_is_for_one_operator_of_one_venue(tmp_path):
         ReceiptBook.open(tmp_path, bytes(32), OPERATOR.address)
 
 
+@pytest.mark.parametrize(
+    ("separator", "operator", "said"),
+    [
+        ("0x" + SEPARATOR.hex(), OPERATOR.address, "separator: 32 bytes are wanted, not a str"),
+        (SEPARATOR[:31], OPERATOR.address, "separator: 32 bytes are wanted, not 31 bytes"),
+        (SEPARATOR, None, "operator: 20 bytes are wanted, not a NoneType"),
+    ],
+)
+def test_a_book_for_what_is_no_venue_is_refused_before_there_is_a_file(tmp_path, separator, operator, said):
+    with pytest.raises(ValueError, match=said):
+        ReceiptBook.open(tmp_path / "book", separator, operator)
+    assert not (tmp_path / "book").exists()
+
+
 def test_a_line_that_a_crash_cut_off_is_dropped_and_any_other_damage_is_named(tmp_path):
     issued = Operator().issue(1, 1, 1)
     book = ReceiptBook.open(tmp_path, *astuple(VENUE))

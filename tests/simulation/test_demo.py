@@ -3,16 +3,21 @@
 import asyncio
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
+from penstock.settlement.contracts import repository
 from penstock.simulation.demo import problems
 
+REPOSITORY = repository()
 COMMAND = [sys.executable, "-m", "penstock", "demo", "--port", "0"]
 
 
@@ -36,6 +41,15 @@ def children_of(home: Path) -> list[str]:
     ]
 
 
+def flat(report: dict, before: str = "") -> list[str]:
+    """The names of a report's fields, dotted; what is counted by name is one field."""
+    names = []
+    for name, value in report.items():
+        nested = isinstance(value, dict) and name not in ("refused", "findings", "at_the_money")
+        names += flat(value, f"{before}{name}.") if nested else [before + name]
+    return names
+
+
 ENGINES = ["spec", pytest.param("native", marks=pytest.mark.needs_native)]
 
 
@@ -44,6 +58,9 @@ def test_the_demo_mirrors_the_recording_and_everybody_leaves_with_their_money(tm
     report = demo(tmp_path / "report.json", "--seconds", "12", "--engine", engine)
     assert problems(report) == []
     assert report["engine"] == engine
+    page = (REPOSITORY / "docs/reference/report.md").read_text()
+    named = set(re.findall(r"`([a-z_.0-9]+)`", page))
+    assert [name for name in flat(report) if name not in named and f".{name.rpartition('.')[2]}" not in named] == []
     assert report["levels"] == ("all" if engine == "native" else 20)
     assert report["book_levels"]["left_out"] == 0
     assert report["book_levels"]["most"] >= (1_000 if engine == "native" else 20)
@@ -100,26 +117,106 @@ def test_a_strangers_deposit_is_counted_and_left_alone(tmp_path):
     assert report["conservation"]["vault"] == report["conservation"]["held"] + 5_000_000
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_demo_with_everybody_paid(tmp_path, number):
-    report, home = tmp_path / "report.json", tmp_path / "home"
+def start(*options: str) -> tuple[subprocess.Popen, str]:
+    """A demo without end, and where it listens."""
     running = subprocess.Popen(
-        [*COMMAND, "--report", str(report), "--home", str(home)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        [*COMMAND, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not list(home.glob("batches/00000002-*.batch")):
-        assert running.poll() is None, running.stderr.read()
+    for line in running.stderr:
+        if line.startswith("open "):
+            return running, line.split()[1]
+    raise AssertionError("it never listened")
+
+
+def until_it_trades(url: str) -> None:
+    """Wait until the replay has begun."""
+    deadline = time.monotonic() + 60
+    while json.load(urlopen(f"{url}api/v2/penstock/get_statistics"))["result"]["trades"] == 0:
+        assert time.monotonic() < deadline
         time.sleep(0.2)
-    time.sleep(3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_with_everybody_paid_and_says_so_at_once(tmp_path, number):
+    report, home = tmp_path / "report.json", tmp_path / "home"
+    running, url = start("--report", str(report), "--home", str(home))
+    until_it_trades(url)
+    time.sleep(1)
     os.killpg(running.pid, number)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 0, said
+    assert "stopping: everybody is closed" in said and "Ctrl-C again" in said
     assert problems(json.loads(report.read_text())) == []
     assert children_of(home) == []
+
+
+@pytest.mark.slow
+def test_the_guides_programs_run_against_a_demo_as_they_stand(tmp_path):
+    running, url = start("--levels", "5", "--home", str(tmp_path / "home"))
+    try:
+        until_it_trades(url)
+        for page, wanted in {"docs/start.md": 2, "docs/concepts/receipts.md": 1}.items():
+            programs = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / page).read_text(), re.DOTALL | re.MULTILINE)
+            assert len(programs) == wanted
+            for program in programs:
+                assert "http://127.0.0.1:8420" in program
+                here = program.replace("http://127.0.0.1:8420", url.rstrip("/"))
+                done = subprocess.run(
+                    [sys.executable, "-c", here], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+                )
+                assert done.returncode == 0, done.stderr
+                assert "Answer(" in done.stdout or "SignedReceipt(" in done.stdout
+                refusals = re.findall(r"reason='(\w+)'|refused='(\w+)'", done.stdout)
+                assert refusals == [], done.stdout
+        os.killpg(running.pid, signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+        assert "not every position was closed" not in said, "though the guest's own key has replaced the published one"
+    finally:
+        for _ in range(2):
+            if running.poll() is None:  # a kill would leave the chain behind
+                os.killpg(running.pid, signal.SIGINT)
+                time.sleep(0.5)
+        running.wait(timeout=60)
+
+
+def test_a_second_signal_ends_the_demo_without_a_report(tmp_path):
+    report, home = tmp_path / "report.json", tmp_path / "home"
+    running, url = start("--report", str(report), "--home", str(home))
+    until_it_trades(url)
+    os.killpg(running.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, report.exists(), children_of(home)) == (130, False, [])
+    assert "interrupted a second time" in said and "Traceback" not in said
+
+
+def test_a_signal_before_the_replay_began_is_an_interruption_and_no_error(tmp_path):
+    report, home = tmp_path / "report.json", tmp_path / "home"
+    running, _ = start("--report", str(report), "--home", str(home))
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, report.exists(), children_of(home)) == (130, False, [])
+    assert "interrupted before the replay began" in said and "Traceback" not in said
+
+
+def test_what_cannot_work_is_refused_before_there_is_a_chain(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        wanted = {
+            ("demo", "--port", port): (1, f"port {port} is taken"),
+            ("up", "--port", port): (1, f"port {port} is taken"),
+            ("demo", "--port", "0", "--recording", str(tmp_path)): (1, f"neither .xz nor .gz in {tmp_path}"),
+            ("demo", "--port", "0", "--home", str(tmp_path / "file")): (2, "is a file"),
+            ("up", "--port", "0", "--home", str(tmp_path / "file")): (2, "is a file"),
+        }
+        for words, (code, said) in wanted.items():
+            done = subprocess.run([*COMMAND[:3], *words], capture_output=True, text=True, timeout=60, check=False)
+            plain = " ".join(done.stderr.replace("│", " ").split())
+            assert (done.returncode, said in plain, "chain: " in plain) == (code, True, False), done.stderr
 
 
 def test_a_home_of_another_venue_is_refused(tmp_path):
@@ -130,5 +227,6 @@ def test_a_home_of_another_venue_is_refused(tmp_path):
         [*COMMAND, "--seconds", "1", "--home", str(home)], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert "journal" in done.stderr
+    assert str(home / "journal") in done.stderr
+    assert "chain: " not in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ from penstock.participants.client import GatewayError
 from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, SELL, PlaceOrder, PublishPrice
 from penstock.protocol.signing import Signer
+from penstock.simulation.accounts import guest
 from penstock.simulation.recorded_book import RecordedBook
 from penstock.simulation.recording import Quote, Trade
 from penstock.simulation.replay import Replay, ReplayOptions
@@ -92,6 +93,22 @@ async def test_closing_out_leaves_everybody_flat_and_withdrawing_leaves_no_cash(
     assert not any(venue.orders.values())
     assert await replay.withdraw_all() == {t.subaccount: 1_000_000 for t in accounts.traders}
     assert not any(venue.cash.values())
+
+
+async def test_who_took_its_session_key_away_is_closed_by_its_owner_and_a_guests_own_key_is_left_alone(
+    open_venue, recording
+):
+    venue, client, accounts = await open_venue(rate=None)
+    visitor = guest()
+    venue.owners[visitor.subaccount], venue.cash[visitor.subaccount] = visitor.owner().address, 0
+    venue.keys[visitor.subaccount] = {b"\x07" * 20}
+    replay = Replay(client, recording, accounts, ReplayOptions(pace="max", seconds=2), guests=[visitor])
+    await replay.run()
+    assert venue.keys[visitor.subaccount] == {b"\x07" * 20}
+    for subaccount in venue.owners:
+        venue.keys[subaccount].clear()
+    report = await replay.close_out()
+    assert report.flat and report.reasons == []
 
 
 async def test_a_position_that_a_stranger_holds_the_other_side_of_is_left_and_said_so(open_venue, recording):

@@ -77,6 +77,42 @@ def test_a_step_of_exactly_one_percent_is_allowed(world, change):
     assert reasons(world.price(INDEX + change)) == []
 
 
+def test_the_premium_stays_in_the_band_and_moves_by_steps(world):
+    for premium in (10_000_001, -10_000_001):
+        world.assert_refused(
+            Reason.PRICE_STEP_TOO_LARGE, lambda p=premium: world.price(INDEX, premium=p), guarded=False
+        )
+    assert reasons(world.price(INDEX, premium=10_000_000)) == []
+    world.assert_refused(Reason.PREMIUM_OUT_OF_BAND, lambda: world.price(INDEX, premium=10_000_001), guarded=False)
+    assert reasons(world.price(INDEX, premium=0)) == []
+
+
+def test_a_dated_market_has_no_premium():
+    from spec.contracts import FUTURE_MARKET, chain
+
+    dated = chain()
+    dated.assert_refused(
+        Reason.PREMIUM_OUT_OF_BAND, lambda: dated.price(INDEX, market=FUTURE_MARKET, premium=1), guarded=False
+    )
+
+
+def test_an_options_mark_moves_by_steps_of_the_index_between_its_bounds():
+    """Steps of 2 % and a band of 5 % of an index of 100,000 USD."""
+    from spec.contracts import CALL_MARKET, chain
+
+    options = chain(strike=950_000)
+    options.assert_refused(
+        Reason.PRICE_STEP_TOO_LARGE, lambda: options.price(INDEX, 90_001, market=CALL_MARKET), guarded=False
+    )
+    assert reasons(options.price(INDEX, 90_000, market=CALL_MARKET)) == []
+    for mark in (70_000, 50_000, 30_000, 10_000, 1):
+        assert reasons(options.price(INDEX, mark, market=CALL_MARKET)) == [], "the intrinsic value less the band is 0"
+    options.price(INDEX + 10_000, 1, market=CALL_MARKET)
+    options.assert_refused(
+        Reason.MARK_OUT_OF_BAND, lambda: options.price(INDEX + 12_000, 1, market=CALL_MARKET), guarded=False
+    )
+
+
 def test_the_mark_stays_near_the_index():
     world = World()
     world.assert_refused(Reason.MARK_OUT_OF_BAND, lambda: world.price(INDEX, INDEX + 10_001), guarded=False)

@@ -10,7 +10,9 @@ from msgspec import Struct
 from penstock.protocol.commands import (
     ATOMIC,
     CODECS,
+    HALTED,
     IMMEDIATE_OR_CANCEL,
+    OPEN,
     POKES,
     RECORD_TYPES,
     SELL,
@@ -18,10 +20,16 @@ from penstock.protocol.commands import (
     CancelAll,
     CancelOrder,
     CreditDeposit,
+    DelistMarket,
+    ListMarket,
+    MarkStale,
+    PayBuilder,
     PublishPrice,
     Record,
+    ReopenMarket,
     encode_record,
 )
+from penstock.protocol.instruments import CALL, DAY, EXPIRY_HOUR, PUT
 from penstock.protocol.ledger import ENTRY_FORMS, LEAF_FORMS, Domains
 from penstock.protocol.quantities import MICRO, NO_DEADLINE
 from penstock.protocol.reasons import Refusal
@@ -53,9 +61,10 @@ from penstock.protocol.words import keccak
 from penstock.spec.digest import engine_root
 from penstock.spec.margin import assess, initial_with_orders, withdrawable
 from penstock.spec.settlement_tree import SettlementTree
-from penstock.spec.state import Account, Position, State
+from penstock.spec.state import EXPIRED, Account, Position, State
 from protocol.records import example_of
-from world import SESSION_KEY, World, owner_of, terms
+from spec.contracts import INDEX, option, templates
+from world import GOVERNOR, SESSION_KEY, START, World, owner_of, terms
 
 FOLDER = Path(__file__).resolve().parents[2] / "schema" / "vectors"
 MARK = 600_000
@@ -126,7 +135,7 @@ def filled(record_type: type, bit: int) -> Record:
     """The record with every bit of every field equal to `bit`."""
     values = {}
     for name, atom in CODECS[record_type].fields:
-        number = ((1 << atom.bits) - 1) * bit
+        number = ((1 << atom.bits - atom.signed) - 1) * bit - atom.signed * (1 - bit) * (1 << atom.bits - 1)
         is_bytes = atom.name in ("address", "bytes32")
         values[name] = number.to_bytes(atom.bits >> 3, "big") if is_bytes else bool(bit) if atom.bits == 1 else number
     return record_type(**values)
@@ -262,25 +271,33 @@ def packed() -> object:
 
 def accounts() -> object:
     """Holdings with prices and open lots, and what they are worth and require."""
-    dice, listed = Random(2), default_markets()
+    dice, listed = Random(2), (*default_markets(), option(2, 400_000, CALL), option(3, 500_000, PUT))
     found = []
     for number in range(60):
         state = State.from_genesis(Genesis(1, DOMAIN.vault, listed, (bytes([0xA0]) * 20,), 1))
         account = state.accounts[1] = Account(owner_of(1), cash=dice.choice((-1, 1)) * dice.randrange(10**12))
         for market_id, market in state.markets.items():
-            market.mark_price = dice.randrange(1, 10**6)
-            market.funding_index = dice.randrange(-(1 << 50), 1 << 50)
+            market.mark_price, market.index_price = dice.randrange(1, 10**6), dice.randrange(1, 10**6)
+            market.crowding = dice.choice((0, 0, 3_333, 10_000))
+            dated = market.terms.expiry > 0
+            market.funding_index = 0 if dated else dice.randrange(-(1 << 50), 1 << 50)
+            market.flags = EXPIRED if dated and dice.random() < 0.1 else 0
             if dice.random() < 0.8:
                 size = dice.choice((-1, 1)) * dice.randrange(1, 10 ** dice.randrange(3, 12))
                 entry = size * market.mark_price * dice.randrange(900_000, 1_100_000) // 1_000_000
-                account.positions[market_id] = Position(size, entry, dice.randrange(-(1 << 50), 1 << 50))
+                account.positions[market_id] = Position(
+                    size, entry, 0 if dated else dice.randrange(-(1 << 50), 1 << 50)
+                )
             if dice.random() < 0.5:
                 account.lots[market_id] = [dice.randrange(10**9), dice.randrange(10**9)]
         risk = assess(state, account)
         found.append(
             {
                 "number": number,
-                "markets": {m: [x.mark_price, x.funding_index] for m, x in state.markets.items()},
+                "markets": {
+                    m: [x.mark_price, x.funding_index, x.index_price, x.crowding, x.flags]
+                    for m, x in state.markets.items()
+                },
                 "cash": account.cash,
                 "positions": {m: [p.size, p.entry, p.funding] for m, p in account.positions.items()},
                 "lots": account.lots,
@@ -482,6 +499,45 @@ def short() -> Recorder:
     return world
 
 
-MATCHES = {"price_time": price_time, "replaces": replaces, "flags": flags, "sessions": sessions}
+def contracts() -> Recorder:
+    """A chain's life: a future and options listed, priced, traded through a builder, halted, expired and paid out."""
+    world = Recorder(markets=[terms(maker_fee_ppm=-100), *default_markets()[1:]], templates=templates())
+    world.price(INDEX)
+    expiry = (START // MICRO // DAY + 1) * DAY + EXPIRY_HOUR
+    world.send(ListMarket(0, expiry, 0, 0))
+    world.send(ListMarket(1, expiry, INDEX, CALL))
+    world.send(ListMarket(1, expiry, INDEX + 10_000, PUT))
+    world.send(ListMarket(1, expiry, INDEX + 1, PUT))
+    for market, mark in ((2, INDEX + 500), (3, 9_000), (4, 16_000)):
+        world.price(INDEX, mark, market=market)
+    world.sell(1, INDEX + 500, 2_000, market=2)
+    world.buy(2, INDEX + 500, 1_000, market=2, builder=3, builder_fee_ppm=700)
+    world.sell(2, 9_000, 3_000, market=3)
+    world.buy(3, 9_000, 3_000, market=3)
+    world.buy(1, 15_000, 1_000, market=4, slot=17)
+    world.sell(2, 15_000, 1_000, market=4, slot=18)
+    world.send(PayBuilder(2, 3))
+    world.guard(2, HALTED)
+    world.buy(3, INDEX + 500, 1_000, market=2, slot=18)
+    world.guard(2, OPEN)
+    world.wait(301)
+    world.send(ReopenMarket(2))
+    world.send(MarkStale(3))
+    world.send(DelistMarket(0, world.time, world.time // MICRO + 8 * DAY), signers=(GOVERNOR,))
+    for minutes, index in ((40, INDEX + 3_000), (20, INDEX + 6_000), (10, INDEX + 9_000)):
+        world.time = (expiry - 60 * minutes) * MICRO
+        for market, mark in ((2, index), (3, index - INDEX + 100), (4, 10_000)):
+            world.price(index, mark, market=market)
+    world.time = expiry * MICRO
+    world.cancel(1)
+    for market in (2, 3, 4):
+        world.expire(market)
+    for subaccount, market in ((2, 2), (1, 2), (3, 3), (2, 3), (2, 4), (1, 4)):
+        world.close(subaccount, market)
+    world.remove(1, 16)
+    return world
+
+
+MATCHES = {"contracts": contracts, "price_time": price_time, "replaces": replaces, "flags": flags, "sessions": sessions}
 MATCHES["bundle_and_money"] = bundle_and_money
 LIQUIDATIONS = {"inside_the_band": inside_the_band, "slices": slices, "shortfall": shortfall, "short": short}

@@ -55,10 +55,12 @@ async def test_a_backup_cut_short_or_changed_is_refused(tmp_path):
         kept.write_bytes(content[:at])
         with pytest.raises(BackupWrong):
             restore(kept, tmp_path / f"cut-{at}")
+        assert not (tmp_path / f"cut-{at}").exists(), "a failed restore leaves nothing behind"
         kept.write_bytes(content[:at] + bytes([content[at] ^ 0x40]) + content[at + 1 :])
         try:
             reached = restore(kept, tmp_path / f"flipped-{at}")
         except (BackupWrong, JournalError, OSError):
+            assert not (tmp_path / f"flipped-{at}").exists()
             continue
         assert reached.sequence >= 1, "a byte of gzip's own head may change without changing what is in it"
 
@@ -93,8 +95,10 @@ async def test_a_file_missing_or_more_than_the_manifest_says_is_refused(tmp_path
         restore(kept, tmp_path / "one")
     kept.write_bytes(original)
     repacked(kept, lambda files: files[:-1])
+    (tmp_path / "other").mkdir()
     with pytest.raises(BackupWrong, match="manifest is missing"):
         restore(kept, tmp_path / "other")
+    assert list((tmp_path / "other").iterdir()) == [], "an empty folder that was there stays, and stays empty"
 
 
 def verdicts(home):

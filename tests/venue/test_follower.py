@@ -1,18 +1,21 @@
 """A follower keeps the same journal and the same books, takes no commands, and says at once when something differs."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import re
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from msgspec.structs import replace
 
 from penstock.protocol.commands import BUY, SELL
+from penstock.protocol.quantities import MICRO
 from penstock.venue import feed
+from penstock.venue import follower as follower_module
 from penstock.venue.engine_port import open_engine
 from penstock.venue.follower import Differs, ask_genesis
 from penstock.venue.outcomes import Unavailable
 
-from .harness import GENESIS, Pen, connected, running, submit
+from .harness import GENESIS, START, Pen, connected, running, submit
 from .test_snapshots import books, trade
 
 
@@ -77,6 +80,28 @@ async def test_a_follower_goes_on_from_its_own_journal_after_a_restart_of_either
             await caught_up(follower, leader)
             assert follower.sequencer.chain == leader.sequencer.chain
             assert follower.sequencer.chain.epoch == 2
+
+
+async def test_a_leader_that_ended_is_missed_once_and_so_is_that_it_is_back(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(follower_module, "PAUSE", 0.01)
+    monkeypatch.setattr(follower_module, "LONGEST_PAUSE", 0.05)
+    async with AsyncExitStack() as leading:
+        leader = await leading.enter_async_context(running(tmp_path / "leader"))
+        port = int(leader.url.rstrip("/").rpartition(":")[2])
+        async with following(tmp_path / "follower", leader) as follower:
+            await caught_up(follower, leader)
+            await leading.aclose()
+            await asyncio.sleep(0.4)
+            assert said_by_the_link(caplog) == ["it closed the connection; trying again, ever more rarely"]
+            async with running(tmp_path / "leader", funded=False, port=port) as again:
+                await trade(again, Pen(START + MICRO), 5)
+                await caught_up(follower, again)
+            assert said_by_the_link(caplog)[1] == "is back"
+
+
+def said_by_the_link(caplog):
+    return [re.sub(r"^follower: \S+?journal:? ", "", record.message) for record in caplog.records
+            if record.name.endswith("follower") and record.levelname == "WARNING"]  # fmt: skip
 
 
 async def test_marks_are_compared_wherever_they_fall(tmp_path):

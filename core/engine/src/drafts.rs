@@ -29,7 +29,7 @@ impl Draft {
             }
             let held = state.market(exposure.market);
             draft.others.equity += position.worth(held.leaf.mark_price, held.leaf.funding_index);
-            draft.others.initial += held.schedule.initial(position.notional(held.leaf.mark_price));
+            draft.others.initial += held.initial(position.size);
             draft.others_count += 1;
         }
         draft
@@ -45,7 +45,7 @@ impl Draft {
     /// Equity and initial requirement; maintenance is not asked of drafts.
     #[inline]
     pub fn risk(&self, market: &Market) -> Risk {
-        let own = market.schedule.initial(self.position.notional(market.leaf.mark_price));
+        let own = market.initial(self.position.size);
         Risk { equity: self.equity(market), initial: self.others.initial + own, maintenance: 0 }
     }
 
@@ -71,6 +71,7 @@ impl Draft {
         }
         Sums {
             fees: 0,
+            builder_fees: 0,
             entry_total: position.entry,
             size_funding: position.size_funding(),
             open_interest: position.size.max(0).into(),
@@ -82,6 +83,7 @@ impl Draft {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sums {
     pub fees: i128,
+    pub builder_fees: i128,
     pub entry_total: i128,
     pub size_funding: Wide,
     pub open_interest: i128,
@@ -94,23 +96,24 @@ impl Sums {
         let leaf = &market.leaf;
         Sums {
             fees: leaf.fees,
+            builder_fees: leaf.builder_fees,
             entry_total: leaf.entry_total,
             size_funding: leaf.size_funding,
             open_interest: leaf.open_interest,
         }
     }
 
+    /// Add what a position adds: never fees.
     #[inline]
     pub fn add(&mut self, other: &Sums) {
-        self.fees += other.fees;
         self.entry_total += other.entry_total;
         self.size_funding = self.size_funding + other.size_funding;
         self.open_interest += other.open_interest;
     }
 
+    /// Take away what a position adds.
     #[inline]
     pub fn subtract(&mut self, other: &Sums) {
-        self.fees -= other.fees;
         self.entry_total -= other.entry_total;
         self.size_funding = self.size_funding - other.size_funding;
         self.open_interest -= other.open_interest;

@@ -2,9 +2,12 @@
 
 use penstock_protocol::events as say;
 use penstock_protocol::events::Event;
+use penstock_protocol::leaves::flag::SHORTFALL_BOOKED;
 use penstock_protocol::leaves::{SessionLeaf, SlotLeaf};
 use penstock_protocol::quantities::{FUNDING_SHIFT, INSURANCE_FUND, NO_SLOT, signed, stamp};
 use penstock_state::{Account, FilledSlot, Market, MarketIndex, Order, State};
+
+use crate::evolve_markets as markets;
 
 /// Write one event into the state.
 #[inline]
@@ -21,23 +24,29 @@ pub fn evolve(state: &mut State, event: &Event) {
         Event::OrderCancelled(event) => cancel(state, event),
         Event::AllCancelled(event) => cancel_all(state, event),
         Event::Traded(event) => trade(state, event),
-        Event::PricePublished(event) => price(state, event),
-        Event::FundingAccrued(event) => funding(state, event),
+        Event::PricePublished(event) => markets::price(state, event),
+        Event::FundingAccrued(event) => markets::funding(state, event),
         Event::FeesSwept(event) => sweep(state, event),
         Event::ShortfallCovered(event) => shortfall(state, event),
+        Event::MarketListed(event) => markets::list(state, event),
+        Event::MarketFlagged(event) => markets::flag(state, event),
+        Event::MarketDelisted(event) => markets::delist(state, event),
+        Event::MarketExpired(event) => markets::expire(state, event),
+        Event::PositionExpired(event) => markets::expire_position(state, event),
+        Event::BuilderPaid(event) => markets::pay_builder(state, event),
     }
 }
 
-fn index_of(state: &State, market: u32) -> MarketIndex {
+pub(crate) fn index_of(state: &State, market: u32) -> MarketIndex {
     state.market_index(market).expect("events name listed markets")
 }
 
-fn market(state: &mut State, market: u32) -> &mut Market {
+pub(crate) fn market(state: &mut State, market: u32) -> &mut Market {
     let index = index_of(state, market);
     &mut state.markets[usize::from(index)]
 }
 
-fn account(state: &mut State, subaccount: u32) -> &mut Account {
+pub(crate) fn account(state: &mut State, subaccount: u32) -> &mut Account {
     &mut state.accounts[subaccount as usize]
 }
 
@@ -167,8 +176,13 @@ fn trade(state: &mut State, event: &say::Traded) {
     let index = index_of(state, event.market);
     let change = signed(event.taker_side, event.size);
     fill(state, index, event.maker, event, -change, event.maker_fee);
-    fill(state, index, event.taker, event, change, event.taker_fee);
-    state.markets[usize::from(index)].leaf.fees += event.maker_fee + event.taker_fee;
+    fill(state, index, event.taker, event, change, event.taker_fee + event.builder_fee);
+    let market = &mut state.markets[usize::from(index)];
+    market.leaf.fees += event.maker_fee + event.taker_fee;
+    if event.builder_fee != 0 {
+        *market.builders.entry(event.builder).or_default() += event.builder_fee;
+        market.leaf.builder_fees += event.builder_fee;
+    }
     let handle = state.slot_mut(event.maker, event.maker_slot).order;
     let order = &mut state.orders[handle];
     order.size -= event.size;
@@ -244,24 +258,15 @@ fn fill_taker_slot(state: &mut State, event: &say::Traded) {
     set_filled(state, event.taker, event.taker_slot, leaf);
 }
 
-fn price(state: &mut State, event: &say::PricePublished) {
-    let leaf = &mut market(state, event.market).leaf;
-    (leaf.index_price, leaf.mark_price) = (event.index_price, event.mark_price);
-    (leaf.priced_at, leaf.rate_time) = (event.published_at, event.rate_time);
-}
-
-fn funding(state: &mut State, event: &say::FundingAccrued) {
-    let leaf = &mut market(state, event.market).leaf;
-    (leaf.funding_index, leaf.funded_at, leaf.rate_time) = (event.funding_index, event.funded_at, 0);
-}
-
 fn sweep(state: &mut State, event: &say::FeesSwept) {
     account(state, INSURANCE_FUND).cash += event.fees + event.dust - event.repaid;
     let leaf = &mut market(state, event.market).leaf;
     leaf.fees -= event.fees;
     leaf.dust -= event.dust << FUNDING_SHIFT;
     leaf.shortfall -= event.repaid;
-    leaf.reduce_only = leaf.reduce_only && leaf.shortfall > 0;
+    if leaf.shortfall == 0 {
+        leaf.flags &= !SHORTFALL_BOOKED;
+    }
 }
 
 fn shortfall(state: &mut State, event: &say::ShortfallCovered) {
@@ -270,5 +275,7 @@ fn shortfall(state: &mut State, event: &say::ShortfallCovered) {
     let leaf = &mut market(state, event.market).leaf;
     leaf.fees -= event.from_fees;
     leaf.shortfall += event.booked;
-    leaf.reduce_only = leaf.reduce_only || event.booked > 0;
+    if event.booked != 0 {
+        leaf.flags |= SHORTFALL_BOOKED;
+    }
 }

@@ -1,7 +1,7 @@
 //! The ledger: for each event that moves money, keys or prices, one packed entry and the leaf versions it leaves.
 //!
 //! ```text
-//! written  length u8 · packed entry · accounts u8 · account write each · markets u8 · (market u24 · leaf b160) each
+//! written  length u8 · packed entry · accounts u8 · account write each · markets u8 · (market u24 · leaf b192) each
 //!          · flags u8 (1: global leaf, 2: deposit head) · global leaf b64 · deposit head b32
 //! account write  subaccount u24 · head b64 · positions u8 · word b32 each · slots u8 · (slot u16 · leaf b64) each
 //!          · sessions u8 · (session u8 · leaf b64) each
@@ -61,6 +61,30 @@ pub fn record(state: &State, event: &Event, member: u8, out: &mut Output) {
         Event::ShortfallCovered(event) => out.entry(|out| {
             entry(out, &event.entry(member, index).pack());
             of_market(state, &[event.subaccount, INSURANCE_FUND], event.market, out);
+        }),
+        Event::MarketListed(event) => out.entry(|out| {
+            entry(out, &event.entry(member, index).pack());
+            of_market(state, &[], event.market, out);
+        }),
+        Event::MarketFlagged(event) => out.entry(|out| {
+            entry(out, &event.entry(member, index).pack());
+            of_market(state, &[], event.market, out);
+        }),
+        Event::MarketDelisted(event) => out.entry(|out| {
+            entry(out, &event.entry(member, index).pack());
+            of_market(state, &[], event.market, out);
+        }),
+        Event::MarketExpired(event) => out.entry(|out| {
+            entry(out, &event.entry(member, index).pack());
+            of_market(state, &[], event.market, out);
+        }),
+        Event::PositionExpired(event) => out.entry(|out| {
+            entry(out, &event.entry(member, index).pack());
+            of_market(state, &[event.subaccount], event.market, out);
+        }),
+        Event::BuilderPaid(event) => out.entry(|out| {
+            entry(out, &event.entry(member, index).pack());
+            of_market(state, &[event.subaccount], event.market, out);
         }),
         _ => {}
     }

@@ -13,6 +13,8 @@
 mod authority;
 mod drafts;
 mod evolve;
+mod evolve_markets;
+mod expiry;
 mod foresight;
 mod ledger;
 mod liquidation;
@@ -24,12 +26,13 @@ mod prices;
 mod replay;
 mod sessions;
 mod snapshot;
+mod status;
 mod transition;
 
 use penstock_protocol::quantities::Hash;
 use penstock_protocol::terms::Genesis;
 use penstock_protocol::wire::{Command, Message, Output};
-use penstock_state::State;
+use penstock_state::{State, Unfit};
 
 use moment::Scratch;
 
@@ -107,9 +110,15 @@ impl Engine {
         self.state.market_view(market)
     }
 
-    /// The listed markets, ascending.
-    pub fn market_ids(&self) -> Vec<u32> {
-        self.state.markets.iter().map(|market| market.terms.market).collect()
+    /// Every listed market packed, ascending.
+    pub fn market_views(&self) -> Vec<u8> {
+        self.state.market_views()
+    }
+
+    /// What one account would be had it just bought `change` size units (sold, if negative) at `price`, packed; None for
+    /// an unknown subaccount or market. Err for a fill that no width holds.
+    pub fn what_if(&self, subaccount: u32, market: u32, change: i64, price: u64) -> Result<Option<Vec<u8>>, Unfit> {
+        self.state.what_if(subaccount, market, change, price)
     }
 
     /// Every account with what of it the public books are made of, packed.

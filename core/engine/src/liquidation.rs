@@ -7,7 +7,9 @@
 use std::cmp::Reverse;
 
 use penstock_protocol::events::{AllCancelled, Event, ShortfallCovered};
-use penstock_protocol::quantities::{BUY, BY_OWNER_KEY, CASH_BITS, INSURANCE_FUND, NO_SLOT, PPM, SELL, fits, stamp};
+use penstock_protocol::quantities::{
+    BUY, BY_OWNER_KEY, CASH_BITS, INSURANCE_FUND, NO_SLOT, PPM, PRICE_BITS, SELL, fits, stamp,
+};
 use penstock_protocol::reasons::{Cause, Reason};
 use penstock_protocol::records::{Liquidate, RemoveDeadOrder};
 use penstock_state::{Account, Market, MarketIndex, State};
@@ -31,6 +33,10 @@ pub fn decide_liquidation(
     let account = found.ok_or(Reason::SubaccountUnknown)?;
     if !state.all_fresh(account, moment.time) {
         return Err(Reason::PriceStale);
+    }
+    if account.exposures.held().any(|exposure| state.market(exposure.market).over(moment.time)) {
+        // What has reached its expiry cannot be traded, and what it pays is not known or not booked yet.
+        return Err(Reason::ExpiryPending);
     }
     let risk = state.assess(account);
     if risk.equity >= risk.maintenance as i128 {
@@ -71,20 +77,16 @@ pub fn decide_removal(
 ) -> Result<(), Reason> {
     let account = state.accounts.get(command.subaccount as usize).ok_or(Reason::SubaccountUnknown)?;
     let found = state.order_in(account, command.slot).map(|(_, order)| order);
-    let order = found.filter(|order| account.is_dead(order, moment.time)).ok_or(Reason::OrderNotDead)?;
+    let order = found.filter(|order| state.is_dead(account, order, moment.time)).ok_or(Reason::OrderNotDead)?;
     scratch.events.push(cancelled(state, order, order.size, Cause::Dead));
     Ok(())
 }
 
-/// The markets held, largest maintenance requirement first, then lowest id.
+/// The markets held that trade, largest maintenance requirement first, then lowest id.
 fn largest_first(state: &State, account: &Account) -> Vec<MarketIndex> {
     let mut held: Vec<_> = account.exposures.held().collect();
-    held.sort_by_key(|exposure| {
-        let market = state.market(exposure.market);
-        let notional = exposure.position().notional(market.leaf.mark_price);
-        (Reverse(market.schedule.maintenance(notional)), exposure.market)
-    });
-    held.iter().map(|exposure| exposure.market).collect()
+    held.sort_by_key(|exposure| (Reverse(state.market(exposure.market).maintenance(exposure.size)), exposure.market));
+    held.iter().map(|exposure| exposure.market).filter(|&market| !state.market(market).halted()).collect()
 }
 
 /// Match one slice of the position inside the band, as a taker without an order.
@@ -100,7 +102,7 @@ fn close(
     let draft = Draft::of(state, account, index);
     let side = if draft.position.size > 0 { SELL } else { BUY };
     let mut slice = draft.position.size.unsigned_abs();
-    if draft.position.notional(market.leaf.mark_price) > market.terms.liquidation_slice {
+    if draft.position.notional(market.reference_price()) > market.terms.liquidation_slice {
         let (lot, ppm) = (u128::from(market.terms.lot), u128::from(PPM));
         let fifth = (u128::from(slice) * u128::from(SLICE_PPM)).div_ceil(ppm);
         slice = slice.min((fifth.div_ceil(lot) * lot) as u64);
@@ -118,22 +120,26 @@ fn close(
         fee_ppm: market.terms.liquidation_fee_ppm,
         session: BY_OWNER_KEY,
         record_hash: [0; 32],
+        builder: 0,
+        builder_fee_ppm: 0,
         liquidation: true,
     };
     walk(state, scratch, moment, &taker, slice, None)
 }
 
-/// The worst price a liquidation of `side` may take: mark ∓ band, rounded to the tick towards the mark.
+/// The worst price a liquidation of `side` may take: mark ∓ band of the reference, rounded to the tick towards the mark,
+/// and at least a tick.
 fn band_price(market: &Market, side: u8) -> u64 {
-    let (mark, tick, band) = (market.leaf.mark_price, market.terms.tick, u64::from(market.terms.liquidation_band_ppm));
+    let (mark, tick) = (market.leaf.mark_price * PPM, market.terms.tick);
+    let band = market.reference_price() * u64::from(market.terms.liquidation_band_ppm);
     if side == BUY {
-        return (mark * (PPM + band) / (PPM * tick) * tick).min((1 << 40) - 1);
+        return ((mark + band) / (PPM * tick) * tick).min((1 << PRICE_BITS) - 1);
     }
-    (mark * (PPM - band)).div_ceil(PPM * tick) * tick
+    (mark.saturating_sub(band).div_ceil(PPM * tick) * tick).max(tick)
 }
 
 /// Pay a closed account's negative cash: from the fees the market holds, then from the fund; book the rest.
-fn shortfall(
+pub fn shortfall(
     state: &State,
     moment: &Moment,
     subaccount: u32,

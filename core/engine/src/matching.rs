@@ -3,7 +3,7 @@
 use penstock_margin::{Risk, fee_of, grew_or_flipped, in_range, is_legal};
 use penstock_protocol::events::{Event, OrderCancelled, Traded};
 use penstock_protocol::quantities::{
-    BUY, CASH_BITS, Hash, MAX_POSITIONS, OPEN_INTEREST_BITS, SIZE_FUNDING_BITS, fits, signed,
+    BUILDER_FEES_BITS, BUY, CASH_BITS, Hash, MAX_POSITIONS, OPEN_INTEREST_BITS, SIZE_FUNDING_BITS, fits, signed,
 };
 use penstock_protocol::reasons::{Cause, Reason};
 use penstock_state::{Handle, Market, MarketIndex, Order, State};
@@ -25,6 +25,8 @@ pub struct Taker {
     pub fee_ppm: u32,
     pub session: u8,
     pub record_hash: Hash,
+    pub builder: u32,
+    pub builder_fee_ppm: u32,
     pub liquidation: bool,
 }
 
@@ -83,7 +85,8 @@ pub fn walk(
         let order = &state.orders[handle];
         let maker = state.account(order.subaccount);
         moment.removed += 1;
-        if maker.is_dead(order, moment.time) {
+        // Nobody walks the book of a market that is over.
+        if maker.has_killed(order, moment.time) {
             scratch.events.push(cancelled(state, order, order.size, Cause::Dead));
         } else if maker.owner == *owner {
             // A liquidation has just killed the account's own orders: they are met dead.
@@ -160,25 +163,30 @@ fn meet(
             return Ok(());
         }
     }
-    let notional = u128::from(clamped) * u128::from(order.price);
-    let maker_fee = fee_of(notional, market.terms.maker_fee_ppm);
+    let change = signed(taker.side, clamped);
+    let mut taker_fee = market.trading_fee(clamped, order.price, taker.fee_ppm as i32);
+    if taker.liquidation {
+        taker_fee = bearable_fee(market, &taking, change, order.price, taker_fee);
+    }
+    // A rebate comes out of the taker's fee of the same trade.
+    let maker_fee = market.trading_fee(clamped, order.price, market.terms.maker_fee_ppm).max(-taker_fee);
+    let builder_fee = match taker.builder_fee_ppm {
+        0 => 0,
+        rate => fee_of(u128::from(clamped) * u128::from(order.price), rate as i32),
+    };
     let Some(made) = affordable(market, order, &making, clamped, maker_fee) else {
         scratch.events.push(cancelled(state, order, order.size, Cause::MakerMargin));
         return Ok(());
     };
-    let change = signed(taker.side, clamped);
-    let mut taker_fee = fee_of(notional, taker.fee_ppm);
-    if taker.liquidation {
-        taker_fee = bearable_fee(market, &taking, change, order.price, taker_fee);
-    }
     let mut taken = taking;
-    taken.position.fill(&mut taken.cash, change, order.price, taker_fee, market.leaf.funding_index);
+    taken.position.fill(&mut taken.cash, change, order.price, taker_fee + builder_fee, market.leaf.funding_index);
     let sums = &mut result.sums;
     sums.subtract(&taking.share());
     sums.subtract(&making.share());
     sums.add(&taken.share());
     sums.add(&made.share());
     sums.fees += maker_fee + taker_fee;
+    sums.builder_fees += builder_fee;
     if !in_range(taken.cash, &taken.position) || !sums_in_range(sums) {
         return Err(Reason::OutOfRange);
     }
@@ -214,6 +222,8 @@ fn meet(
         taker_equity: result.risk.equity,
         taker_initial: result.risk.initial,
         taker_held: result.held,
+        builder: taker.builder,
+        builder_fee,
         liquidation: taker.liquidation,
         last: false,
         maker_hash: order.record_hash,
@@ -226,7 +236,7 @@ fn meet(
     Ok(())
 }
 
-/// The maker's holding after the fill, or None if that would be illegal, too wide, or a 33rd position.
+/// The maker's holding after the fill, or None if that would be illegal, too wide or large, or a 33rd position.
 #[inline]
 fn affordable(market: &Market, order: &Order, making: &Draft, size: u64, fee: i128) -> Option<Draft> {
     let before = making.position.size;
@@ -237,6 +247,9 @@ fn affordable(market: &Market, order: &Order, making: &Draft, size: u64, fee: i1
     let change = signed(order.side, size);
     after.position.fill(&mut after.cash, change, order.price, fee, market.leaf.funding_index);
     let grew = grew_or_flipped(before, before + change);
+    if grew && (before + change).unsigned_abs() > market.terms.position_cap {
+        return None;
+    }
     let legal = in_range(after.cash, &after.position) && is_legal(&making.risk(market), &after.risk(market), grew);
     legal.then_some(after)
 }
@@ -255,4 +268,5 @@ fn sums_in_range(sums: &Sums) -> bool {
         && fits(sums.entry_total, CASH_BITS)
         && sums.size_funding.fits(SIZE_FUNDING_BITS)
         && fits(sums.open_interest, OPEN_INTEREST_BITS)
+        && fits(sums.builder_fees, BUILDER_FEES_BITS)
 }

@@ -1,13 +1,13 @@
 //! Deciding money in and out: deposits, withdrawals, and fees on their way to the insurance fund.
 
-use penstock_protocol::events::{CashWithdrawn, DepositCredited, Event, FeesSwept};
+use penstock_protocol::events::{BuilderPaid, CashWithdrawn, DepositCredited, Event, FeesSwept};
 use penstock_protocol::keccak::keccak256;
 use penstock_protocol::leaves::domain;
 use penstock_protocol::quantities::{
     CASH_BITS, FUNDING_SHIFT, Hash, INSURANCE_FUND, MAX_SUBACCOUNTS, WITHDRAWN_BITS, fits,
 };
 use penstock_protocol::reasons::Reason;
-use penstock_protocol::records::{CreditDeposit, SweepFees, Withdraw};
+use penstock_protocol::records::{CreditDeposit, PayBuilder, SweepFees, Withdraw};
 use penstock_state::State;
 
 use crate::moment::{Moment, Scratch};
@@ -113,5 +113,22 @@ pub fn decide_sweep(state: &State, scratch: &mut Scratch, moment: &Moment, comma
     }
     let (sequence, market, fees) = (moment.sequence, command.market, leaf.fees);
     scratch.events.push(Event::FeesSwept(FeesSwept { sequence, market, fees, dust, repaid }));
+    Ok(())
+}
+
+/// Move what a market owes a builder into its subaccount.
+pub fn decide_builder(
+    state: &State,
+    scratch: &mut Scratch,
+    moment: &Moment,
+    command: &PayBuilder,
+) -> Result<(), Reason> {
+    let found = state.market(state.market_index(command.market).ok_or(Reason::MarketUnknown)?);
+    let &amount = found.builders.get(&command.subaccount).ok_or(Reason::BuilderNotDue)?;
+    if !fits(state.account(command.subaccount).cash + amount, CASH_BITS) {
+        return Err(Reason::OutOfRange);
+    }
+    let (sequence, market, subaccount) = (moment.sequence, command.market, command.subaccount);
+    scratch.events.push(Event::BuilderPaid(BuilderPaid { sequence, market, subaccount, amount }));
     Ok(())
 }

@@ -3,7 +3,8 @@
 use penstock_margin::{grew_or_flipped, is_legal};
 use penstock_protocol::events::{AllCancelled, Event, OrderAmended, OrderRested, RemainderCancelled};
 use penstock_protocol::quantities::{
-    BUY, Hash, IMMEDIATE_OR_CANCEL, MAX_OPEN_ORDERS, MAX_POSITIONS, MAX_REDUCE_ONLY, SELL, stamp,
+    BUY, Hash, IMMEDIATE_OR_CANCEL, INSURANCE_FUND, MAX_BUILDER_FEE, MAX_OPEN_ORDERS, MAX_POSITIONS, MAX_REDUCE_ONLY,
+    SELL, stamp,
 };
 use penstock_protocol::reasons::{Cause, Reason};
 use penstock_protocol::records::{CancelAll, CancelOrder, PlaceOrder};
@@ -45,7 +46,7 @@ pub fn decide_cancel(
 ) -> Result<(), Reason> {
     let account = state.account(command.subaccount);
     let found = state.order_in(account, command.slot).map(|(_, order)| order);
-    let order = found.filter(|order| !account.is_dead(order, moment.time)).ok_or(Reason::OrderUnknown)?;
+    let order = found.filter(|order| !state.is_dead(account, order, moment.time)).ok_or(Reason::OrderUnknown)?;
     scratch.events.push(cancelled(state, order, order.size, Cause::ByOwner));
     Ok(())
 }
@@ -69,18 +70,25 @@ pub fn decide_place(
 ) -> Result<(), Reason> {
     let index = state.market_index(command.market).ok_or(Reason::MarketUnknown)?;
     let market = state.market(index);
+    if market.over(moment.time) {
+        return Err(Reason::MarketExpired);
+    }
+    if market.halted() {
+        return Err(Reason::MarketHalted);
+    }
     check_fields(command, market)?;
+    check_builder(state, command)?;
     if !command.reduce_only {
         if !market.fresh(moment.time) {
             return Err(Reason::PriceStale);
         }
-        if market.leaf.reduce_only {
+        if market.reduce_only() {
             return Err(Reason::MarketReduceOnly);
         }
     }
     let account = state.account(command.subaccount);
     let leaving = state.order_in(account, command.slot);
-    let old = leaving.map(|(_, order)| order).filter(|order| !account.is_dead(order, moment.time));
+    let old = leaving.map(|(_, order)| order).filter(|order| !state.is_dead(account, order, moment.time));
     if filled_since(state, account, command.slot, old) > command.fill_guard {
         return Err(Reason::FilledSince);
     }
@@ -131,9 +139,24 @@ fn check_fields(command: &PlaceOrder, market: &Market) -> Result<(), Reason> {
     if !command.size.is_multiple_of(terms.lot) {
         return Err(Reason::SizeOffLot);
     }
-    let taking = if command.post_only { 0 } else { terms.taker_fee_ppm };
-    if command.max_fee_ppm < terms.maker_fee_ppm.max(taking) {
+    // A maker's fee is at least minus the taker's.
+    let making = terms.maker_fee_ppm.max(0) as u32;
+    if command.max_fee_ppm < if command.post_only { making } else { making.max(terms.taker_fee_ppm) } {
         return Err(Reason::FeeAboveMaximum);
+    }
+    Ok(())
+}
+
+#[inline]
+fn check_builder(state: &State, command: &PlaceOrder) -> Result<(), Reason> {
+    if command.builder == 0 && command.builder_fee_ppm == 0 {
+        return Ok(());
+    }
+    if command.builder == INSURANCE_FUND || command.builder as usize >= state.accounts.len() {
+        return Err(Reason::BuilderUnknown);
+    }
+    if command.builder_fee_ppm > MAX_BUILDER_FEE {
+        return Err(Reason::BuilderFeeTooHigh);
     }
     Ok(())
 }
@@ -224,6 +247,8 @@ fn taker(place: &Place<'_>) -> Taker {
         fee_ppm: place.market.terms.taker_fee_ppm,
         session: place.session,
         record_hash: *place.record_hash,
+        builder: command.builder,
+        builder_fee_ppm: command.builder_fee_ppm,
         liquidation: false,
     }
 }
@@ -242,7 +267,7 @@ fn clear_the_touch(state: &State, scratch: &mut Scratch, moment: &mut Moment, pl
             continue;
         }
         let order = &state.orders[handle];
-        if moment.exhausted() || !state.account(order.subaccount).is_dead(order, moment.time) {
+        if moment.exhausted() || !state.account(order.subaccount).has_killed(order, moment.time) {
             return Err(Reason::PostOnlyWouldTrade);
         }
         moment.removed += 1;
@@ -315,6 +340,12 @@ fn judge(state: &State, scratch: &Scratch, place: &Place<'_>, result: &Match, re
         let grew = grew_or_flipped(result.held, after.position.size);
         if after.count() > MAX_POSITIONS {
             return Err(Reason::PositionLimit);
+        }
+        if grew && after.position.size.unsigned_abs() > market.terms.position_cap {
+            return Err(Reason::PositionCap);
+        }
+        if result.sums.open_interest > market.leaf.open_interest.max(market.terms.open_interest_cap.into()) {
+            return Err(Reason::OpenInterestCap);
         }
         let covered = equity >= state.initial_after(account, &change) as i128;
         if !covered && (grew || !is_legal(&result.risk, &after.risk(market), grew)) {

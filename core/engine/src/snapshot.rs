@@ -1,7 +1,11 @@
 //! Every leaf of the settlement tree at once: what a tree is built from where no entries lead to the state.
 //!
-//! `accounts u32 · account write each · markets u32 · (market u24 · leaf b160) each · globals b64 · deposit head b32`;
-//! an account with more than 255 filled slots takes several account writes.
+//! ```text
+//! accounts u32 · account write each · markets u32 · (market u24 · leaf b192 · length u16 · terms · tier each) each
+//! · globals b64 · deposit head b32
+//! ```
+//!
+//! An account with more than 255 filled slots takes several account writes.
 
 use penstock_state::State;
 
@@ -41,6 +45,9 @@ pub fn snapshot(state: &State) -> Vec<u8> {
     for market in &state.markets {
         out.extend_from_slice(&market.terms.market.to_be_bytes()[1..]);
         out.extend_from_slice(&market.leaf.pack());
+        let terms = market.terms.pack();
+        out.extend_from_slice(&(terms.len() as u16).to_be_bytes());
+        out.extend_from_slice(&terms);
     }
     out.extend_from_slice(&state.globals().pack());
     out.extend_from_slice(&state.deposit_head);

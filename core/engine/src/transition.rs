@@ -9,13 +9,15 @@ use penstock_state::State;
 
 use crate::authority::{SlotCommand, authenticate};
 use crate::evolve::evolve;
+use crate::expiry::{decide_expiry, decide_listing, decide_position_expiry};
 use crate::ledger::record;
 use crate::liquidation::{decide_liquidation, decide_removal};
 use crate::moment::{Moment, Scratch};
-use crate::money::{decide_deposit, decide_sweep, decide_withdraw};
+use crate::money::{decide_builder, decide_deposit, decide_sweep, decide_withdraw};
 use crate::orders::{decide_cancel, decide_cancel_all, decide_place};
-use crate::prices::{decide_funding, decide_price};
+use crate::prices::{decide_funding, decide_price, decide_stale};
 use crate::sessions::{decide_grant, decide_revoke};
+use crate::status::{decide_delisting, decide_reopening, decide_status};
 
 /// Advance the state by one sequenced command.
 pub fn apply(state: &mut State, scratch: &mut Scratch, sequence: u64, time: u64, message: &Message, out: &mut Output) {
@@ -99,6 +101,14 @@ fn decide(
         Record::AccrueFunding(command) => decide_funding(state, scratch, moment, command),
         Record::SweepFees(command) => decide_sweep(state, scratch, moment, command),
         Record::RemoveDeadOrder(command) => decide_removal(state, scratch, moment, command),
+        Record::SetMarketStatus(command) => decide_status(state, scratch, moment, command, signers),
+        Record::DelistMarket(command) => decide_delisting(state, scratch, moment, command, signers),
+        Record::ListMarket(command) => decide_listing(state, scratch, moment, command),
+        Record::ExpireMarket(command) => decide_expiry(state, scratch, moment, command),
+        Record::ExpirePosition(command) => decide_position_expiry(state, scratch, moment, command),
+        Record::ReopenMarket(command) => decide_reopening(state, scratch, moment, command),
+        Record::MarkStale(command) => decide_stale(state, scratch, moment, command),
+        Record::PayBuilder(command) => decide_builder(state, scratch, moment, command),
         Record::Bundle(_) => Err(Reason::BundleMemberRefused),
     }
 }

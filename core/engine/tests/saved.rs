@@ -48,6 +48,8 @@ fn a_loaded_engine_goes_on_as_if_it_had_never_been_saved() {
             assert_eq!(found, expected, "seed {seed}");
             assert_eq!(loaded.save(), venue.engine.save());
         }
+        let markets = &venue.engine.state().markets;
+        assert!(markets[2].expired() && markets.iter().any(|market| !market.builders.is_empty()), "seed {seed}");
     }
 }
 

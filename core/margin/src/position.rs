@@ -105,13 +105,24 @@ fn div_ceil_shift(numerator: i128) -> i128 {
     -((-numerator) >> FUNDING_SHIFT)
 }
 
-/// Fee in 1e-6 USDC, rounded up.
+/// Fee in 1e-6 USDC, rounded up; a negative rate is a rebate, so rounded towards zero.
 #[inline]
-pub fn fee_of(notional: u128, fee_ppm: u32) -> i128 {
-    match u64::try_from(notional).ok().and_then(|small| small.checked_mul(fee_ppm.into())) {
-        Some(product) => product.div_ceil(PPM).into(),
-        None => div_ceil((notional * u128::from(fee_ppm)) as i128, PPM.into()),
+pub fn fee_of(notional: u128, fee_ppm: i32) -> i128 {
+    let rate = fee_ppm.unsigned_abs();
+    if fee_ppm < 0 {
+        return -((notional * u128::from(rate) / u128::from(PPM)) as i128);
     }
+    match u64::try_from(notional).ok().and_then(|small| small.checked_mul(rate.into())) {
+        Some(product) => product.div_ceil(PPM).into(),
+        None => div_ceil((notional * u128::from(rate)) as i128, PPM.into()),
+    }
+}
+
+/// What an expired position leaves in its market's Σ size × funding, so that money stays conserved to the last bit:
+/// size × (index − its index) − size × settlement price, in 2^-32.
+pub fn claim_left(position: &Position, mark_price: u64, funding_index: i128) -> Wide {
+    let settled = i128::from(mark_price) << FUNDING_SHIFT;
+    Wide::product(position.size.into(), funding_index - position.funding - settled)
 }
 
 /// Whether a position's signed size moved away from zero, or through it.

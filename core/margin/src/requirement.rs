@@ -1,6 +1,6 @@
-//! Cross margin with size tiers: requirements, and what a voluntary act may leave behind.
+//! Cross margin tiered by size and open interest: requirements, and what a voluntary act may leave behind.
 
-use penstock_protocol::quantities::PPM;
+use penstock_protocol::quantities::{CROWDING_SCALE, PPM};
 use penstock_protocol::terms::Tier;
 use penstock_protocol::wide::Wide;
 
@@ -70,6 +70,11 @@ impl Schedule {
             Err(_) => total.div_ceil(PPM.into()),
         }
     }
+}
+
+/// In the crowd, an initial requirement grows in a straight line to the whole notional.
+pub fn crowded(initial: u128, notional: u128, crowding: u16) -> u128 {
+    initial + (notional.saturating_sub(initial) * u128::from(crowding)).div_ceil(CROWDING_SCALE)
 }
 
 /// StarkEx's rule: well margined, or no position grew or flipped and equity over requirement did not fall.

@@ -1,8 +1,9 @@
 //! Packed ledger entries: for each event that moves money, keys or prices.
 
 use crate::events::{
-    CashWithdrawn, DepositCredited, FeesSwept, FundingAccrued, PricePublished, SessionGranted, SessionRevoked,
-    ShortfallCovered, Traded,
+    BuilderPaid, CashWithdrawn, DepositCredited, FeesSwept, FundingAccrued, MarketDelisted, MarketExpired,
+    MarketFlagged, MarketListed, PositionExpired, PricePublished, SessionGranted, SessionRevoked, ShortfallCovered,
+    Traded,
 };
 use crate::packed;
 use crate::quantities::{Address, Hash};
@@ -29,15 +30,16 @@ packed! {
         maker: u32, u24; maker_slot: u16, u16; maker_session: u8, u8; maker_sequence: u64, u64; maker_member: u8, u8;
         maker_priority: u64, u64; maker_priority_member: u8, u8; maker_fee: i128, i96; maker_scenario: u8, u8;
         taker: u32, u24; taker_slot: u16, u16; taker_session: u8, u8; taker_fee: i128, i96; taker_scenario: u8, u8;
-        taker_equity: i128, i128; taker_initial: u128, u128; taker_held: i64, i56; flags: u8, u8;
-        maker_hash: Hash, b32; taker_hash: Hash, b32;
+        taker_equity: i128, i128; taker_initial: u128, u128; taker_held: i64, i56; builder: u32, u24;
+        builder_fee: i128, u96; flags: u8, u8; maker_hash: Hash, b32; taker_hash: Hash, b32;
     }
 }
 packed! {
     /// A price taken.
     PriceEntry = "price" {
         kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
-        market: u32, u24; published_at: u64, u64; index_price: u64, u40; mark_price: u64, u40; signers: u8, u8;
+        market: u32, u24; published_at: u64, u64; index_price: u64, u40; mark_price: u64, u40; premium: i32, i32;
+        signers: u8, u8;
     }
 }
 packed! {
@@ -69,6 +71,53 @@ packed! {
     }
 }
 
+packed! {
+    /// A market's flags.
+    StatusEntry = "status" {
+        kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
+        market: u32, u24; flags: u16, u16; until: u64, u64;
+    }
+}
+packed! {
+    /// A contract listed.
+    ListEntry = "list" {
+        kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
+        market: u32, u24; template: u16, u16; expiry: u64, u40; strike: u64, u40; option_type: u8, u8;
+    }
+}
+packed! {
+    /// A perpetual given an end.
+    DelistEntry = "delist" {
+        kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
+        market: u32, u24; expiry: u64, u40;
+    }
+}
+packed! {
+    /// A market's settlement price.
+    ExpireEntry = "expire" {
+        kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
+        market: u32, u24; index_price: u64, u40; mark_price: u64, u40; funding_index: i128, i80;
+    }
+}
+packed! {
+    /// A position turned into cash.
+    CloseEntry = "close" {
+        kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
+        subaccount: u32, u24; market: u32, u24; size: i64, i56; cash: i128, i96;
+    }
+}
+packed! {
+    /// A builder paid.
+    BuilderEntry = "builder" {
+        kind: u8, u8; sequence: u64, u64; member: u8, u8; index: u16, u16;
+        market: u32, u24; subaccount: u32, u24; amount: i128, u96;
+    }
+}
+
+/// The kinds that tell new terms of a market.
+pub const LIST: u8 = 10;
+pub const DELIST: u8 = 11;
+
 /// Kind, name and layout of each entry.
 pub const FORMS: &[(u8, &str, &str)] = &[
     (1, DepositEntry::NAME, DepositEntry::LAYOUT),
@@ -79,6 +128,12 @@ pub const FORMS: &[(u8, &str, &str)] = &[
     (6, FeeEntry::NAME, FeeEntry::LAYOUT),
     (7, KeyEntry::NAME, KeyEntry::LAYOUT),
     (8, LiquidateEntry::NAME, LiquidateEntry::LAYOUT),
+    (9, StatusEntry::NAME, StatusEntry::LAYOUT),
+    (LIST, ListEntry::NAME, ListEntry::LAYOUT),
+    (DELIST, DelistEntry::NAME, DelistEntry::LAYOUT),
+    (12, ExpireEntry::NAME, ExpireEntry::LAYOUT),
+    (13, CloseEntry::NAME, CloseEntry::LAYOUT),
+    (14, BuilderEntry::NAME, BuilderEntry::LAYOUT),
 ];
 
 impl DepositCredited {
@@ -126,6 +181,8 @@ impl Traded {
             taker_equity: self.taker_equity,
             taker_initial: self.taker_initial,
             taker_held: self.taker_held,
+            builder: self.builder,
+            builder_fee: self.builder_fee,
             flags: self.taker_side | u8::from(self.liquidation) << 1 | u8::from(self.last) << 2,
             maker_hash: self.maker_hash,
             taker_hash: self.taker_hash,
@@ -136,8 +193,8 @@ impl Traded {
 impl PricePublished {
     /// `index` counts the command's entries.
     pub fn entry(&self, member: u8, index: u16) -> PriceEntry {
-        let &PricePublished { sequence, market, published_at, index_price, mark_price, signers, .. } = self;
-        PriceEntry { kind: 4, sequence, member, index, market, published_at, index_price, mark_price, signers }
+        let &PricePublished { sequence, market, published_at, index_price, mark_price, premium, signers, .. } = self;
+        PriceEntry { kind: 4, sequence, member, index, market, published_at, index_price, mark_price, premium, signers }
     }
 }
 
@@ -178,5 +235,53 @@ impl ShortfallCovered {
     pub fn entry(&self, member: u8, index: u16) -> LiquidateEntry {
         let &ShortfallCovered { sequence, subaccount, market, from_fees, covered, booked } = self;
         LiquidateEntry { kind: 8, sequence, member, index, subaccount, market, from_fees, covered, booked }
+    }
+}
+
+impl MarketFlagged {
+    /// `index` counts the command's entries.
+    pub fn entry(&self, member: u8, index: u16) -> StatusEntry {
+        let &MarketFlagged { sequence, market, flags, until, .. } = self;
+        StatusEntry { kind: 9, sequence, member, index, market, flags, until }
+    }
+}
+
+impl MarketListed {
+    /// `index` counts the command's entries.
+    pub fn entry(&self, member: u8, index: u16) -> ListEntry {
+        let &MarketListed { sequence, market, template, expiry, strike, option_type } = self;
+        ListEntry { kind: LIST, sequence, member, index, market, template, expiry, strike, option_type }
+    }
+}
+
+impl MarketDelisted {
+    /// `index` counts the command's entries.
+    pub fn entry(&self, member: u8, index: u16) -> DelistEntry {
+        let &MarketDelisted { sequence, market, expiry, .. } = self;
+        DelistEntry { kind: DELIST, sequence, member, index, market, expiry }
+    }
+}
+
+impl MarketExpired {
+    /// `index` counts the command's entries.
+    pub fn entry(&self, member: u8, index: u16) -> ExpireEntry {
+        let &MarketExpired { sequence, market, index_price, mark_price, funding_index } = self;
+        ExpireEntry { kind: 12, sequence, member, index, market, index_price, mark_price, funding_index }
+    }
+}
+
+impl PositionExpired {
+    /// `index` counts the command's entries.
+    pub fn entry(&self, member: u8, index: u16) -> CloseEntry {
+        let &PositionExpired { sequence, subaccount, market, size, cash } = self;
+        CloseEntry { kind: 13, sequence, member, index, subaccount, market, size, cash }
+    }
+}
+
+impl BuilderPaid {
+    /// `index` counts the command's entries.
+    pub fn entry(&self, member: u8, index: u16) -> BuilderEntry {
+        let &BuilderPaid { sequence, market, subaccount, amount } = self;
+        BuilderEntry { kind: 14, sequence, member, index, market, subaccount, amount }
     }
 }

@@ -79,20 +79,24 @@ packed! {
     ///
     /// `taker_equity`, `taker_initial` (1e-6 USDC) and `taker_held` (size units) are the taker's before its first
     /// fill of this command; `last` marks its last. In a liquidation `taker_slot` is 65,535 and `taker_hash` zero.
+    /// `taker_fee` is the venue's; `builder_fee` goes on top, to subaccount `builder`.
     Traded = "Traded" {
         sequence: u64, u64; member: u8, u8; market: u32, u24; price: u64, u40; size: u64, u48; taker_side: u8, u8;
         maker: u32, u24; maker_slot: u16, u16; maker_nonce: u64, u64; maker_session: u8, u8;
         maker_accepted: u64, u64; maker_priority: u64, u64; maker_priority_member: u8, u8; maker_fee: i128, i96;
         taker: u32, u24; taker_slot: u16, u16; taker_nonce: u64, u64; taker_session: u8, u8; taker_price: u64, u40;
         taker_flags: u32, u32; taker_fee: i128, i96; taker_equity: i128, i128; taker_initial: u128, u128;
-        taker_held: i64, i56; liquidation: bool, u8; last: bool, u8; maker_hash: Hash, b32; taker_hash: Hash, b32;
+        taker_held: i64, i56; builder: u32, u24; builder_fee: i128, u96; liquidation: bool, u8; last: bool, u8;
+        maker_hash: Hash, b32; taker_hash: Hash, b32;
     }
 }
 packed! {
-    /// Index and mark moved; `rate_time` is the funding rate × time gathered so far.
+    /// Index and mark moved; `rate_time` is the funding rate × time gathered so far, `window_sum` the index × time of the
+    /// last 30 minutes before expiry, `crowding` (1e-4) how far initial margin is on its way to 100 %.
     PricePublished = "PricePublished" {
         sequence: u64, u64; market: u32, u24; published_at: u64, u64; index_price: u64, u40; mark_price: u64, u40;
-        rate_time: i128, i96; signers: u8, u8;
+        premium: i32, i32; rate_time: i128, i96; window_sum: u128, u72; priced_since: u64, u64; crowding: u16, u16;
+        signers: u8, u8;
     }
 }
 packed! {
@@ -112,6 +116,41 @@ packed! {
         sequence: u64, u64; subaccount: u32, u24; market: u32, u24; from_fees: i128, u96; covered: i128, u96;
         booked: i128, u96;
     }
+}
+
+packed! {
+    /// A template's contract is listed as market `market`; expiry in seconds, strike in price units.
+    MarketListed = "MarketListed" {
+        sequence: u64, u64; market: u32, u24; template: u16, u16; expiry: u64, u40; strike: u64, u40;
+        option_type: u8, u8;
+    }
+}
+packed! {
+    /// The market's flags are now these. `until`: when what the guardian asked for may end (µs); `flagged_at`: when it
+    /// last asked; `nonce`: the guardian's of this command, 0 of a poke.
+    MarketFlagged = "MarketFlagged" {
+        sequence: u64, u64; market: u32, u24; flags: u16, u16; until: u64, u64; flagged_at: u64, u64; nonce: u64, u64;
+    }
+}
+packed! {
+    /// The perpetual ends at `expiry` (s).
+    MarketDelisted = "MarketDelisted" { sequence: u64, u64; market: u32, u24; expiry: u64, u40; nonce: u64, u64; }
+}
+packed! {
+    /// The market is over: `index_price` is the mean of its last 30 minutes, `mark_price` what one unit pays.
+    MarketExpired = "MarketExpired" {
+        sequence: u64, u64; market: u32, u24; index_price: u64, u40; mark_price: u64, u40; funding_index: i128, i80;
+    }
+}
+packed! {
+    /// A position of `size` in an expired market became `cash` (1e-6 USDC, funding included).
+    PositionExpired = "PositionExpired" {
+        sequence: u64, u64; subaccount: u32, u24; market: u32, u24; size: i64, i56; cash: i128, i96;
+    }
+}
+packed! {
+    /// What the market had gathered for a builder, `amount` (1e-6 USDC), became its cash.
+    BuilderPaid = "BuilderPaid" { sequence: u64, u64; market: u32, u24; subaccount: u32, u24; amount: i128, u96; }
 }
 
 macro_rules! events {
@@ -166,4 +205,10 @@ events! {
     14 FundingAccrued,
     15 FeesSwept,
     16 ShortfallCovered,
+    17 MarketListed,
+    18 MarketFlagged,
+    19 MarketDelisted,
+    20 MarketExpired,
+    21 PositionExpired,
+    22 BuilderPaid,
 }

@@ -73,17 +73,35 @@ impl SessionLeaf {
     }
 }
 
+/// Flags of a market: reduce-only by a booked shortfall or by the guardian; halted; said to be stale; over.
+pub mod flag {
+    pub const SHORTFALL_BOOKED: u16 = 1;
+    pub const RESTRICTED: u16 = 2;
+    pub const HALTED: u16 = 4;
+    pub const STALE: u16 = 8;
+    pub const EXPIRED: u16 = 16;
+    pub const ALL: u16 = SHORTFALL_BOOKED | RESTRICTED | HALTED | STALE | EXPIRED;
+}
+
+/// Bytes of a market leaf.
+pub const MARKET_LEAF: usize = 192;
+
 /// A market's prices and running sums.
 ///
 /// `size_funding` is Σ size × funding index over positions, `entry_total` Σ entry cost, `open_interest` Σ longs;
-/// `dust` counts 2^-32 cash units, `rate_time` funding rate × µs since the last accrual.
+/// `dust` counts 2^-32 cash units, `rate_time` funding rate × µs since the last accrual, `premium` parts in 1e9.
+/// `window_sum` is index × µs inside the settlement window, `priced_since` the first price's time, `crowding` (1e-4) the
+/// open interest's weight on initial margin, `builder_fees` what builders are owed. Once the market has expired, a
+/// position that has become cash stays in `size_funding` with what it took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MarketLeaf {
     pub index_price: u64,
     pub mark_price: u64,
     pub priced_at: u64,
     pub rate_time: i128,
-    pub reduce_only: bool,
+    pub flags: u16,
+    pub premium: i32,
+    pub crowding: u16,
     pub funding_index: i128,
     pub funded_at: u64,
     pub fees: i128,
@@ -92,17 +110,21 @@ pub struct MarketLeaf {
     pub dust: i128,
     pub shortfall: i128,
     pub open_interest: i128,
+    pub window_sum: u128,
+    pub priced_since: u64,
+    pub builder_fees: i128,
     pub parameters: Hash,
 }
 
 impl MarketLeaf {
-    /// 160 bytes; flag bit 0 is reduce-only.
-    pub fn pack(&self) -> [u8; 160] {
+    /// The leaf as `schema/packed.txt` lays it out.
+    pub fn pack(&self) -> [u8; MARKET_LEAF] {
         let mut packer = Packer::new();
         packer.u40(self.index_price).u40(self.mark_price).u64(self.priced_at).i96(self.rate_time);
-        packer.u16(u16::from(self.reduce_only)).i80(self.funding_index).u64(self.funded_at).i96(self.fees).u16(0u16);
+        packer.u16(self.flags).i80(self.funding_index).u64(self.funded_at).i96(self.fees).u16(self.crowding);
         packer.put(&self.size_funding.to_be_bytes()[12..]).i96(self.entry_total).u96(self.dust).u96(self.shortfall);
-        packer.u56(self.open_interest as u64).u8(0).b32(self.parameters);
+        packer.u56(self.open_interest as u64).u8(0).u72(self.window_sum).u64(self.priced_since).u80(self.builder_fees);
+        packer.i32(self.premium).u8(0).b32(self.parameters);
         packer.finish()
     }
 }

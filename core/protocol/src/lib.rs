@@ -3,6 +3,7 @@
 pub mod entries;
 pub mod envelope;
 pub mod events;
+pub mod instruments;
 pub mod keccak;
 pub mod keccak_lanes;
 pub mod leaves;

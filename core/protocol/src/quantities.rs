@@ -8,6 +8,10 @@ pub const PPM: u64 = 1_000_000;
 pub const FUNDING_SHIFT: u32 = 32;
 /// Funding rates are parts in 1e9 per eight hours.
 pub const RATE_SCALE: i128 = 1_000_000_000;
+/// Crowding is counted in 1e-4.
+pub const CROWDING_SCALE: u128 = 10_000;
+/// A contract expires at the mean index of this long before its expiry, in µs.
+pub const SETTLEMENT_WINDOW: u64 = 30 * 60 * MICRO;
 /// Eight hours of venue time.
 pub const FUNDING_PERIOD: i128 = 8 * 3600 * MICRO as i128;
 
@@ -19,6 +23,7 @@ pub const WITHDRAWN_BITS: u32 = 96;
 pub const FUNDING_BITS: u32 = 78;
 pub const SIZE_FUNDING_BITS: u32 = 159;
 pub const OPEN_INTEREST_BITS: u32 = 56;
+pub const BUILDER_FEES_BITS: u32 = 80;
 
 pub const SLOTS: u16 = 4096;
 pub const FIRST_ORDER_SLOT: u16 = 16;
@@ -31,6 +36,8 @@ pub const MAX_SESSIONS: usize = 64;
 pub const MAX_BUNDLE: usize = 64;
 pub const MAX_ENVELOPE: usize = 65_536;
 pub const MAX_ORACLES: usize = 16;
+/// ppm of notional.
+pub const MAX_BUILDER_FEE: u32 = 1_000;
 pub const MAX_SUBACCOUNTS: usize = 1 << 24;
 pub const MAX_MARKETS: u32 = 1 << 16;
 pub const MAX_TIERS: usize = 8;
@@ -40,6 +47,8 @@ pub const MAX_SEQUENCE: u64 = (1 << 58) - 1;
 pub const NO_DEADLINE: u64 = u64::MAX;
 /// A fill guard that no fill exceeds.
 pub const ANY_FILL: u64 = (1 << 48) - 1;
+/// The template of a market that genesis lists.
+pub const NO_TEMPLATE: u16 = 0xFFFF;
 /// The slot of a taker without an order: a liquidation.
 pub const NO_SLOT: u16 = 0xFFFF;
 /// The session of an order the owner signed.
@@ -50,6 +59,13 @@ pub const INSURANCE_FUND: u32 = 0;
 pub const BUY: u8 = 0;
 pub const SELL: u8 = 1;
 pub const IMMEDIATE_OR_CANCEL: u8 = 1;
+
+/// What the guardian may ask of a market.
+pub mod status {
+    pub const OPEN: u8 = 0;
+    pub const REDUCE_ONLY: u8 = 1;
+    pub const HALTED: u8 = 2;
+}
 
 pub const SCOPE_TRADE: u32 = 1;
 pub const SCOPE_CANCEL: u32 = 2;

@@ -1,345 +1,238 @@
 //! Why something was refused or cancelled; numbers and order as in `schema/reasons.txt`.
 
-/// Refusals, in the order in which they are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Reason {
-    /// The envelope is longer than 65,536 bytes.
-    MessageTooLarge = 1,
-    /// The envelope ends before its stated length, or goes on after it.
-    MessageTruncated = 2,
-    /// The envelope's signature scheme is not one this venue knows.
-    SchemeUnknown = 3,
-    /// The envelope names another EIP-712 domain: another chain, vault, name or version.
-    DomainWrong = 4,
-    /// The record's typehash is not in the schema.
-    TypeUnknown = 5,
-    /// The record's length is not that of its type.
-    RecordLengthWrong = 6,
-    /// A word has bits set outside its field's width.
-    WordNotCanonical = 7,
-    /// Only the node itself may submit this command.
-    CommandNotForClients = 8,
-    /// This type wants another number of signatures.
-    SignatureCountWrong = 9,
-    /// A signature has r, s or v out of range, or a high s.
-    SignatureMalformed = 10,
-    /// A signature is not that of the signer it names.
-    SignatureWrong = 11,
-    /// Signatures are not in strictly ascending signer order.
-    SignersNotAscending = 12,
-    /// A bundle holds 1 to 64 members and as many as it states.
-    BundleCountWrong = 13,
-    /// The bundle's mode is not one this venue runs.
-    BundleModeUnknown = 14,
-    /// A bundle's member is of a type, or for a subaccount, that the bundle may not hold.
-    BundleMemberRefused = 15,
-    /// The members do not hash to the signed root.
-    BundleRootWrong = 16,
-    /// No such subaccount has been credited.
-    SubaccountUnknown = 17,
-    /// Orders use slots 16 to 4,095, a mass cancel any slot, other commands 0 to 15.
-    SlotOutOfRange = 18,
-    /// The signer is neither the owner nor a session key of the subaccount.
-    SignerUnknown = 19,
-    /// The session key was revoked.
-    SessionRevoked = 20,
-    /// The session key's time is over.
-    SessionExpired = 21,
-    /// Only the owner may sign this command.
-    OwnerOnly = 22,
-    /// The session key may not sign this kind of command.
-    SessionScopeMissing = 23,
-    /// The slot is outside the session key's range.
-    SessionSlotForbidden = 24,
-    /// The session key may not trade this underlying or kind.
-    SessionMarketForbidden = 25,
-    /// The slot has seen this nonce or a later one.
-    NonceUsed = 26,
-    /// The nonce is more than 60 s ahead of venue time.
-    NonceTooFarAhead = 27,
-    /// The command came after its own deadline.
-    DeadlinePassed = 28,
-    /// No such market is listed.
-    MarketUnknown = 29,
-    /// Side or time in force is not one of the listed values.
-    FieldUnknownValue = 30,
-    /// Post-only with immediate-or-cancel.
-    FlagsConflict = 31,
-    /// The price is zero.
-    PriceNotPositive = 32,
-    /// The price is not a multiple of the tick.
-    PriceOffTick = 33,
-    /// The size is zero.
-    SizeNotPositive = 34,
-    /// The size is not a multiple of the lot.
-    SizeOffLot = 35,
-    /// The venue's fee is higher than the order's signed maximum.
-    FeeAboveMaximum = 36,
-    /// The market has no fresh price; only reduce-only orders trade.
-    PriceStale = 37,
-    /// The market takes reduce-only orders only.
-    MarketReduceOnly = 38,
-    /// The slot's order, or the last that filled there, has filled more than the fill guard.
-    FilledSince = 39,
-    /// No live order in the slot.
-    OrderUnknown = 40,
-    /// The reduce-only order has no position to reduce.
-    ReduceOnlyWouldGrow = 41,
-    /// 8 reduce-only orders per subaccount and market.
-    ReduceOnlyLimit = 42,
-    /// 1,024 open orders per subaccount.
-    OpenOrderLimit = 43,
-    /// The post-only order would trade at once.
-    PostOnlyWouldTrade = 44,
-    /// 32 positions per subaccount.
-    PositionLimit = 45,
-    /// Equity would be below initial margin and risk not lower than before.
-    MarginTooLow = 46,
-    /// A result would leave its width.
-    OutOfRange = 47,
-    /// The amount is zero.
-    AmountNotPositive = 48,
-    /// The amount is more than min(cash, equity - initial margin), or than the Vault still holds for all.
-    AmountAboveWithdrawable = 49,
-    /// The session key is zero or the owner itself.
-    SessionKeyInvalid = 50,
-    /// The session's expiry, slot range or scopes are out of range.
-    SessionTermsInvalid = 51,
-    /// 64 live session keys per subaccount.
-    SessionLimit = 52,
-    /// No live session with this key.
-    SessionUnknown = 53,
-    /// The deposit was credited before.
-    DepositAlreadyCredited = 54,
-    /// Deposits are credited in the Vault's order.
-    DepositOutOfOrder = 55,
-    /// The subaccount belongs to another owner, is subaccount 0, or is not the next one.
-    DepositOwnerWrong = 56,
-    /// Fewer than k of the signers are oracle keys, or a stranger signed.
-    OracleQuorumMissing = 57,
-    /// The market has a price at least as new.
-    PriceNotNewer = 58,
-    /// The price is stamped ahead of venue time or already stale.
-    PriceTimeInvalid = 59,
-    /// Index or mark moved more than one step allows.
-    PriceStepTooLarge = 60,
-    /// The mark is further from the index than the band allows.
-    MarkOutOfBand = 61,
-    /// Funding is not due yet, or no price was sampled.
-    FundingNotDue = 62,
-    /// There is nothing to sweep.
-    FeesNotDue = 63,
-    /// Equity is not below maintenance margin.
-    NotLiquidatable = 64,
-    /// Nothing could be closed within the band, and there were no orders to cancel.
-    LiquidityMissing = 65,
-    /// The slot's order is alive, or there is none.
-    OrderNotDead = 66,
-}
-
-impl From<Reason> for u8 {
-    fn from(it: Reason) -> u8 {
-        it as u8
-    }
-}
-
-impl Reason {
-    /// Every one, in order.
-    pub const ALL: [Reason; 66] = [
-        Reason::MessageTooLarge,
-        Reason::MessageTruncated,
-        Reason::SchemeUnknown,
-        Reason::DomainWrong,
-        Reason::TypeUnknown,
-        Reason::RecordLengthWrong,
-        Reason::WordNotCanonical,
-        Reason::CommandNotForClients,
-        Reason::SignatureCountWrong,
-        Reason::SignatureMalformed,
-        Reason::SignatureWrong,
-        Reason::SignersNotAscending,
-        Reason::BundleCountWrong,
-        Reason::BundleModeUnknown,
-        Reason::BundleMemberRefused,
-        Reason::BundleRootWrong,
-        Reason::SubaccountUnknown,
-        Reason::SlotOutOfRange,
-        Reason::SignerUnknown,
-        Reason::SessionRevoked,
-        Reason::SessionExpired,
-        Reason::OwnerOnly,
-        Reason::SessionScopeMissing,
-        Reason::SessionSlotForbidden,
-        Reason::SessionMarketForbidden,
-        Reason::NonceUsed,
-        Reason::NonceTooFarAhead,
-        Reason::DeadlinePassed,
-        Reason::MarketUnknown,
-        Reason::FieldUnknownValue,
-        Reason::FlagsConflict,
-        Reason::PriceNotPositive,
-        Reason::PriceOffTick,
-        Reason::SizeNotPositive,
-        Reason::SizeOffLot,
-        Reason::FeeAboveMaximum,
-        Reason::PriceStale,
-        Reason::MarketReduceOnly,
-        Reason::FilledSince,
-        Reason::OrderUnknown,
-        Reason::ReduceOnlyWouldGrow,
-        Reason::ReduceOnlyLimit,
-        Reason::OpenOrderLimit,
-        Reason::PostOnlyWouldTrade,
-        Reason::PositionLimit,
-        Reason::MarginTooLow,
-        Reason::OutOfRange,
-        Reason::AmountNotPositive,
-        Reason::AmountAboveWithdrawable,
-        Reason::SessionKeyInvalid,
-        Reason::SessionTermsInvalid,
-        Reason::SessionLimit,
-        Reason::SessionUnknown,
-        Reason::DepositAlreadyCredited,
-        Reason::DepositOutOfOrder,
-        Reason::DepositOwnerWrong,
-        Reason::OracleQuorumMissing,
-        Reason::PriceNotNewer,
-        Reason::PriceTimeInvalid,
-        Reason::PriceStepTooLarge,
-        Reason::MarkOutOfBand,
-        Reason::FundingNotDue,
-        Reason::FeesNotDue,
-        Reason::NotLiquidatable,
-        Reason::LiquidityMissing,
-        Reason::OrderNotDead,
-    ];
-
-    /// The name in `schema/reasons.txt`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Reason::MessageTooLarge => "MESSAGE_TOO_LARGE",
-            Reason::MessageTruncated => "MESSAGE_TRUNCATED",
-            Reason::SchemeUnknown => "SCHEME_UNKNOWN",
-            Reason::DomainWrong => "DOMAIN_WRONG",
-            Reason::TypeUnknown => "TYPE_UNKNOWN",
-            Reason::RecordLengthWrong => "RECORD_LENGTH_WRONG",
-            Reason::WordNotCanonical => "WORD_NOT_CANONICAL",
-            Reason::CommandNotForClients => "COMMAND_NOT_FOR_CLIENTS",
-            Reason::SignatureCountWrong => "SIGNATURE_COUNT_WRONG",
-            Reason::SignatureMalformed => "SIGNATURE_MALFORMED",
-            Reason::SignatureWrong => "SIGNATURE_WRONG",
-            Reason::SignersNotAscending => "SIGNERS_NOT_ASCENDING",
-            Reason::BundleCountWrong => "BUNDLE_COUNT_WRONG",
-            Reason::BundleModeUnknown => "BUNDLE_MODE_UNKNOWN",
-            Reason::BundleMemberRefused => "BUNDLE_MEMBER_REFUSED",
-            Reason::BundleRootWrong => "BUNDLE_ROOT_WRONG",
-            Reason::SubaccountUnknown => "SUBACCOUNT_UNKNOWN",
-            Reason::SlotOutOfRange => "SLOT_OUT_OF_RANGE",
-            Reason::SignerUnknown => "SIGNER_UNKNOWN",
-            Reason::SessionRevoked => "SESSION_REVOKED",
-            Reason::SessionExpired => "SESSION_EXPIRED",
-            Reason::OwnerOnly => "OWNER_ONLY",
-            Reason::SessionScopeMissing => "SESSION_SCOPE_MISSING",
-            Reason::SessionSlotForbidden => "SESSION_SLOT_FORBIDDEN",
-            Reason::SessionMarketForbidden => "SESSION_MARKET_FORBIDDEN",
-            Reason::NonceUsed => "NONCE_USED",
-            Reason::NonceTooFarAhead => "NONCE_TOO_FAR_AHEAD",
-            Reason::DeadlinePassed => "DEADLINE_PASSED",
-            Reason::MarketUnknown => "MARKET_UNKNOWN",
-            Reason::FieldUnknownValue => "FIELD_UNKNOWN_VALUE",
-            Reason::FlagsConflict => "FLAGS_CONFLICT",
-            Reason::PriceNotPositive => "PRICE_NOT_POSITIVE",
-            Reason::PriceOffTick => "PRICE_OFF_TICK",
-            Reason::SizeNotPositive => "SIZE_NOT_POSITIVE",
-            Reason::SizeOffLot => "SIZE_OFF_LOT",
-            Reason::FeeAboveMaximum => "FEE_ABOVE_MAXIMUM",
-            Reason::PriceStale => "PRICE_STALE",
-            Reason::MarketReduceOnly => "MARKET_REDUCE_ONLY",
-            Reason::FilledSince => "FILLED_SINCE",
-            Reason::OrderUnknown => "ORDER_UNKNOWN",
-            Reason::ReduceOnlyWouldGrow => "REDUCE_ONLY_WOULD_GROW",
-            Reason::ReduceOnlyLimit => "REDUCE_ONLY_LIMIT",
-            Reason::OpenOrderLimit => "OPEN_ORDER_LIMIT",
-            Reason::PostOnlyWouldTrade => "POST_ONLY_WOULD_TRADE",
-            Reason::PositionLimit => "POSITION_LIMIT",
-            Reason::MarginTooLow => "MARGIN_TOO_LOW",
-            Reason::OutOfRange => "OUT_OF_RANGE",
-            Reason::AmountNotPositive => "AMOUNT_NOT_POSITIVE",
-            Reason::AmountAboveWithdrawable => "AMOUNT_ABOVE_WITHDRAWABLE",
-            Reason::SessionKeyInvalid => "SESSION_KEY_INVALID",
-            Reason::SessionTermsInvalid => "SESSION_TERMS_INVALID",
-            Reason::SessionLimit => "SESSION_LIMIT",
-            Reason::SessionUnknown => "SESSION_UNKNOWN",
-            Reason::DepositAlreadyCredited => "DEPOSIT_ALREADY_CREDITED",
-            Reason::DepositOutOfOrder => "DEPOSIT_OUT_OF_ORDER",
-            Reason::DepositOwnerWrong => "DEPOSIT_OWNER_WRONG",
-            Reason::OracleQuorumMissing => "ORACLE_QUORUM_MISSING",
-            Reason::PriceNotNewer => "PRICE_NOT_NEWER",
-            Reason::PriceTimeInvalid => "PRICE_TIME_INVALID",
-            Reason::PriceStepTooLarge => "PRICE_STEP_TOO_LARGE",
-            Reason::MarkOutOfBand => "MARK_OUT_OF_BAND",
-            Reason::FundingNotDue => "FUNDING_NOT_DUE",
-            Reason::FeesNotDue => "FEES_NOT_DUE",
-            Reason::NotLiquidatable => "NOT_LIQUIDATABLE",
-            Reason::LiquidityMissing => "LIQUIDITY_MISSING",
-            Reason::OrderNotDead => "ORDER_NOT_DEAD",
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident { $($(#[$sentence:meta])* $number:literal $variant:ident $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$sentence])* $variant = $number,)*
         }
-    }
-}
 
-/// Why an order left the book, or never joined it, without being refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Cause {
-    /// Cancelled by its owner or session key.
-    ByOwner = 1,
-    /// Its slot was given to a new order.
-    Replaced = 2,
-    /// What an immediate-or-cancel order could not fill at once.
-    ImmediateRemainder = 3,
-    /// The sequence had removed 256 orders from the book; the rest was cancelled.
-    FillLimit = 4,
-    /// It would have traded with its own owner.
-    SelfTrade = 5,
-    /// Its owner could no longer afford the fill.
-    MakerMargin = 6,
-    /// There was nothing left to reduce.
-    ReduceOnlySpent = 7,
-    /// A mass cancel, a revocation or an expiry had killed it.
-    Dead = 8,
-}
+        impl $name {
+            /// Every one, in order.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
 
-impl From<Cause> for u8 {
-    fn from(it: Cause) -> u8 {
-        it as u8
-    }
-}
-
-impl Cause {
-    /// Every one, in order.
-    pub const ALL: [Cause; 8] = [
-        Cause::ByOwner,
-        Cause::Replaced,
-        Cause::ImmediateRemainder,
-        Cause::FillLimit,
-        Cause::SelfTrade,
-        Cause::MakerMargin,
-        Cause::ReduceOnlySpent,
-        Cause::Dead,
-    ];
-
-    /// The name in `schema/reasons.txt`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Cause::ByOwner => "BY_OWNER",
-            Cause::Replaced => "REPLACED",
-            Cause::ImmediateRemainder => "IMMEDIATE_REMAINDER",
-            Cause::FillLimit => "FILL_LIMIT",
-            Cause::SelfTrade => "SELF_TRADE",
-            Cause::MakerMargin => "MAKER_MARGIN",
-            Cause::ReduceOnlySpent => "REDUCE_ONLY_SPENT",
-            Cause::Dead => "DEAD",
+            /// The name in `schema/reasons.txt`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)*
+                }
+            }
         }
+
+        impl From<$name> for u8 {
+            fn from(it: $name) -> u8 {
+                it as u8
+            }
+        }
+    };
+}
+
+numbered! {
+    /// Refusals, in the order in which they are checked.
+    Reason {
+        /// The envelope is longer than 65,536 bytes.
+        1 MessageTooLarge "MESSAGE_TOO_LARGE",
+        /// The envelope ends before its stated length, or goes on after it.
+        2 MessageTruncated "MESSAGE_TRUNCATED",
+        /// The envelope's signature scheme is not one this venue knows.
+        3 SchemeUnknown "SCHEME_UNKNOWN",
+        /// The envelope names another EIP-712 domain: another chain, vault, name or version.
+        4 DomainWrong "DOMAIN_WRONG",
+        /// The record's typehash is not in the schema.
+        5 TypeUnknown "TYPE_UNKNOWN",
+        /// The record's length is not that of its type.
+        6 RecordLengthWrong "RECORD_LENGTH_WRONG",
+        /// A word has bits set outside its field's width.
+        7 WordNotCanonical "WORD_NOT_CANONICAL",
+        /// Only the node itself may submit this command.
+        8 CommandNotForClients "COMMAND_NOT_FOR_CLIENTS",
+        /// This type wants another number of signatures.
+        9 SignatureCountWrong "SIGNATURE_COUNT_WRONG",
+        /// A signature has r, s or v out of range, or a high s.
+        10 SignatureMalformed "SIGNATURE_MALFORMED",
+        /// A signature is not that of the signer it names.
+        11 SignatureWrong "SIGNATURE_WRONG",
+        /// Signatures are not in strictly ascending signer order.
+        12 SignersNotAscending "SIGNERS_NOT_ASCENDING",
+        /// A bundle holds 1 to 64 members and as many as it states.
+        13 BundleCountWrong "BUNDLE_COUNT_WRONG",
+        /// The bundle's mode is not one this venue runs.
+        14 BundleModeUnknown "BUNDLE_MODE_UNKNOWN",
+        /// A bundle's member is of a type, or for a subaccount, that the bundle may not hold.
+        15 BundleMemberRefused "BUNDLE_MEMBER_REFUSED",
+        /// The members do not hash to the signed root.
+        16 BundleRootWrong "BUNDLE_ROOT_WRONG",
+        /// No such subaccount has been credited.
+        17 SubaccountUnknown "SUBACCOUNT_UNKNOWN",
+        /// Orders use slots 16 to 4,095, a mass cancel any slot, other commands 0 to 15.
+        18 SlotOutOfRange "SLOT_OUT_OF_RANGE",
+        /// The signer is neither the owner nor a session key of the subaccount.
+        19 SignerUnknown "SIGNER_UNKNOWN",
+        /// The session key was revoked.
+        20 SessionRevoked "SESSION_REVOKED",
+        /// The session key's time is over.
+        21 SessionExpired "SESSION_EXPIRED",
+        /// Only the owner may sign this command.
+        22 OwnerOnly "OWNER_ONLY",
+        /// The session key may not sign this kind of command.
+        23 SessionScopeMissing "SESSION_SCOPE_MISSING",
+        /// The slot is outside the session key's range.
+        24 SessionSlotForbidden "SESSION_SLOT_FORBIDDEN",
+        /// The session key may not trade this underlying or kind.
+        25 SessionMarketForbidden "SESSION_MARKET_FORBIDDEN",
+        /// The slot has seen this nonce or a later one.
+        26 NonceUsed "NONCE_USED",
+        /// The nonce is more than 60 s ahead of venue time.
+        27 NonceTooFarAhead "NONCE_TOO_FAR_AHEAD",
+        /// The command came after its own deadline.
+        28 DeadlinePassed "DEADLINE_PASSED",
+        /// No such market is listed.
+        29 MarketUnknown "MARKET_UNKNOWN",
+        /// The market has reached its expiry.
+        30 MarketExpired "MARKET_EXPIRED",
+        /// The market is halted: cancels only.
+        31 MarketHalted "MARKET_HALTED",
+        /// Side or time in force is not one of the listed values.
+        32 FieldUnknownValue "FIELD_UNKNOWN_VALUE",
+        /// Post-only with immediate-or-cancel.
+        33 FlagsConflict "FLAGS_CONFLICT",
+        /// The price is zero.
+        34 PriceNotPositive "PRICE_NOT_POSITIVE",
+        /// The price is not a multiple of the tick.
+        35 PriceOffTick "PRICE_OFF_TICK",
+        /// The size is zero.
+        36 SizeNotPositive "SIZE_NOT_POSITIVE",
+        /// The size is not a multiple of the lot.
+        37 SizeOffLot "SIZE_OFF_LOT",
+        /// The venue's fee is higher than the order's signed maximum.
+        38 FeeAboveMaximum "FEE_ABOVE_MAXIMUM",
+        /// The builder is no credited subaccount, or a builder fee names none.
+        39 BuilderUnknown "BUILDER_UNKNOWN",
+        /// A builder fee is at most 1,000 ppm.
+        40 BuilderFeeTooHigh "BUILDER_FEE_TOO_HIGH",
+        /// The market has no fresh price; only reduce-only orders trade.
+        41 PriceStale "PRICE_STALE",
+        /// The market takes reduce-only orders only.
+        42 MarketReduceOnly "MARKET_REDUCE_ONLY",
+        /// The slot's order, or the last that filled there, has filled more than the fill guard.
+        43 FilledSince "FILLED_SINCE",
+        /// No live order in the slot.
+        44 OrderUnknown "ORDER_UNKNOWN",
+        /// The reduce-only order has no position to reduce.
+        45 ReduceOnlyWouldGrow "REDUCE_ONLY_WOULD_GROW",
+        /// 8 reduce-only orders per subaccount and market.
+        46 ReduceOnlyLimit "REDUCE_ONLY_LIMIT",
+        /// 1,024 open orders per subaccount.
+        47 OpenOrderLimit "OPEN_ORDER_LIMIT",
+        /// The post-only order would trade at once.
+        48 PostOnlyWouldTrade "POST_ONLY_WOULD_TRADE",
+        /// 32 positions per subaccount.
+        49 PositionLimit "POSITION_LIMIT",
+        /// The position would grow beyond the market's cap for one subaccount.
+        50 PositionCap "POSITION_CAP",
+        /// The market's open interest would grow beyond its cap.
+        51 OpenInterestCap "OPEN_INTEREST_CAP",
+        /// Equity would be below initial margin and risk not lower than before.
+        52 MarginTooLow "MARGIN_TOO_LOW",
+        /// A result would leave its width.
+        53 OutOfRange "OUT_OF_RANGE",
+        /// The amount is zero.
+        54 AmountNotPositive "AMOUNT_NOT_POSITIVE",
+        /// The amount is more than min(cash, equity - initial margin), or than the Vault still holds for all.
+        55 AmountAboveWithdrawable "AMOUNT_ABOVE_WITHDRAWABLE",
+        /// The session key is zero or the owner itself.
+        56 SessionKeyInvalid "SESSION_KEY_INVALID",
+        /// The session's expiry, slot range or scopes are out of range.
+        57 SessionTermsInvalid "SESSION_TERMS_INVALID",
+        /// 64 live session keys per subaccount.
+        58 SessionLimit "SESSION_LIMIT",
+        /// No live session with this key.
+        59 SessionUnknown "SESSION_UNKNOWN",
+        /// The deposit was credited before.
+        60 DepositAlreadyCredited "DEPOSIT_ALREADY_CREDITED",
+        /// Deposits are credited in the Vault's order.
+        61 DepositOutOfOrder "DEPOSIT_OUT_OF_ORDER",
+        /// The subaccount belongs to another owner, is subaccount 0, or is not the next one.
+        62 DepositOwnerWrong "DEPOSIT_OWNER_WRONG",
+        /// Fewer than k of the signers are oracle keys, or a stranger signed.
+        63 OracleQuorumMissing "ORACLE_QUORUM_MISSING",
+        /// The market has a price at least as new.
+        64 PriceNotNewer "PRICE_NOT_NEWER",
+        /// The price is stamped ahead of venue time or already stale.
+        65 PriceTimeInvalid "PRICE_TIME_INVALID",
+        /// Index or mark moved more than one step allows.
+        66 PriceStepTooLarge "PRICE_STEP_TOO_LARGE",
+        /// The mark is further from the index, or an option's from its bounds, than the band allows.
+        67 MarkOutOfBand "MARK_OUT_OF_BAND",
+        /// The premium is beyond the mark's band, or the market has no funding.
+        68 PremiumOutOfBand "PREMIUM_OUT_OF_BAND",
+        /// Only the guardian may sign this command.
+        69 GuardianOnly "GUARDIAN_ONLY",
+        /// Only the governor may sign this command.
+        70 GovernorOnly "GOVERNOR_ONLY",
+        /// The guardian acted on this market less than 30 days ago.
+        71 StatusTooSoon "STATUS_TOO_SOON",
+        /// The market has that status, or a stricter one, already.
+        72 StatusUnchanged "STATUS_UNCHANGED",
+        /// The guardian's order is not over yet, or there is none.
+        73 StatusNotOver "STATUS_NOT_OVER",
+        /// The price is not stale, or that was said already.
+        74 PriceFresh "PRICE_FRESH",
+        /// The market has an expiry already.
+        75 MarketAlreadyDated "MARKET_ALREADY_DATED",
+        /// A delisting wants seven days' notice.
+        76 NoticeTooShort "NOTICE_TOO_SHORT",
+        /// No such template.
+        77 TemplateUnknown "TEMPLATE_UNKNOWN",
+        /// The template does not foresee this expiry now.
+        78 ExpiryNotListable "EXPIRY_NOT_LISTABLE",
+        /// The template does not foresee this strike or option type, at this index.
+        79 StrikeNotListable "STRIKE_NOT_LISTABLE",
+        /// The same contract is listed already.
+        80 MarketListed "MARKET_LISTED",
+        /// 65,536 markets.
+        81 MarketLimit "MARKET_LIMIT",
+        /// The market has no expiry, has not reached it, or has expired already.
+        82 ExpiryNotDue "EXPIRY_NOT_DUE",
+        /// No position in that market.
+        83 PositionUnknown "POSITION_UNKNOWN",
+        /// A market or position that has reached its expiry must expire first.
+        84 ExpiryPending "EXPIRY_PENDING",
+        /// The market has gathered nothing for that builder.
+        85 BuilderNotDue "BUILDER_NOT_DUE",
+        /// Funding is not due yet, or no price was sampled.
+        86 FundingNotDue "FUNDING_NOT_DUE",
+        /// There is nothing to sweep.
+        87 FeesNotDue "FEES_NOT_DUE",
+        /// Equity is not below maintenance margin.
+        88 NotLiquidatable "NOT_LIQUIDATABLE",
+        /// Nothing could be closed within the band, and there were no orders to cancel.
+        89 LiquidityMissing "LIQUIDITY_MISSING",
+        /// The slot's order is alive, or there is none.
+        90 OrderNotDead "ORDER_NOT_DEAD",
+    }
+}
+
+numbered! {
+    /// Why an order left the book, or never joined it, without being refused.
+    Cause {
+        /// Cancelled by its owner or session key.
+        1 ByOwner "BY_OWNER",
+        /// Its slot was given to a new order.
+        2 Replaced "REPLACED",
+        /// What an immediate-or-cancel order could not fill at once.
+        3 ImmediateRemainder "IMMEDIATE_REMAINDER",
+        /// The sequence had removed 256 orders from the book; the rest was cancelled.
+        4 FillLimit "FILL_LIMIT",
+        /// It would have traded with its own owner.
+        5 SelfTrade "SELF_TRADE",
+        /// Its owner could no longer afford the fill.
+        6 MakerMargin "MAKER_MARGIN",
+        /// There was nothing left to reduce.
+        7 ReduceOnlySpent "REDUCE_ONLY_SPENT",
+        /// A mass cancel, a revocation or an expiry had killed it.
+        8 Dead "DEAD",
     }
 }

@@ -76,6 +76,15 @@ impl<'a> Words<'a> {
     }
 
     #[inline(always)]
+    fn int32(&mut self) -> i32 {
+        let [a, b, c, d] = self.quarters();
+        let number = d as i32;
+        let sign = i64::from(number >> 31) as u64;
+        self.stray |= (a ^ sign) | (b ^ sign) | (c ^ sign) | (d ^ i64::from(number) as u64);
+        number
+    }
+
+    #[inline(always)]
     fn uint96(&mut self) -> u128 {
         let [a, b, c, d] = self.quarters();
         self.stray |= a | b | (c >> 32);
@@ -119,6 +128,14 @@ macro_rules! number_word {
 }
 
 number_word!(u8, u16, u32, u64, u128);
+
+impl Word for i32 {
+    fn word(&self) -> [u8; WORD] {
+        let mut word = [if *self < 0 { 0xFF } else { 0 }; WORD];
+        word[WORD - 4..].copy_from_slice(&self.to_be_bytes());
+        word
+    }
+}
 
 impl Word for bool {
     fn word(&self) -> [u8; WORD] {
@@ -230,10 +247,11 @@ macro_rules! records {
 
 records! {
     /// Ask for up to `size` at `price` or better; on an occupied slot, replace what is there.
-    PlaceOrder "88aa081e246eb7dc6812d3f23fc00bf2a71de3489618386341642dd995fb25fa" {
+    PlaceOrder "e165d8c9fdc147ac61d86b6da7cce5648b64196a44eccb4b89cfd061e1fb7776" {
         subaccount: u32, uint24; slot: u16, uint16; nonce: u64, uint64; deadline: u64, uint64; market: u32, uint24;
         side: u8, uint8; price: u64, uint40; size: u64, uint48; fill_guard: u64, uint48; time_in_force: u8, uint8;
-        post_only: bool, bool; reduce_only: bool, bool; max_fee_ppm: u32, uint24;
+        post_only: bool, bool; reduce_only: bool, bool; max_fee_ppm: u32, uint24; builder: u32, uint24;
+        builder_fee_ppm: u32, uint24;
     }
     /// Take the slot's order out of the book.
     CancelOrder "fcc53a25977a8cfea327a623552f546d0c573d332420eae66cbfe3c24c0e7575" {
@@ -261,9 +279,18 @@ records! {
     Bundle "2c77a0500460740172c861aaeb1e5ef2ab84a5ec37391570a53e086664b4884b" {
         root: Hash, bytes32; count: u8, uint8; mode: u8, uint8; subaccount: u32, uint24; deadline: u64, uint64;
     }
-    /// Set a market's index and mark (price units), signed by k of n oracle keys.
-    PublishPrice "540257064e470662685fde15c27af18eb5ed409a66e796fa8b595d15d784cc00" {
+    /// Set a market's index and mark (price units) and premium (1e-9), signed by k of n oracle keys.
+    PublishPrice "92d1269af27e57eb7cd4e6ba5ec7083c7c9a51b3a953f1ca145c91e81bf27211" {
         market: u32, uint24; published_at: u64, uint64; index_price: u64, uint40; mark_price: u64, uint40;
+        premium: i32, int32;
+    }
+    /// The guardian opens a market, lets it only reduce positions, or halts it.
+    SetMarketStatus "ddae3649af70403e00e6514b4c91d57ad8cc72703ba088e8442cfe3edb537d58" {
+        market: u32, uint24; nonce: u64, uint64; status: u8, uint8;
+    }
+    /// The governor gives a perpetual an end, `expiry` (s).
+    DelistMarket "f834389428610577a781bd0c213484fcb5dd1229a78b963c98179bdb83752742" {
+        market: u32, uint24; nonce: u64, uint64; expiry: u64, uint40;
     }
     /// Credit the Vault's deposit number `deposit`, read at L1 block `l1_block`.
     CreditDeposit "72f9d3ac0c69d7f724a43d8e4cacdfabb413700b6c431792849bbbbcb6caba8f" {
@@ -279,5 +306,23 @@ records! {
     /// Poke: take a dead order out of the book. Refused while it is alive.
     RemoveDeadOrder "2f6fdc219600633ba4854595d6ad75ff6e498f48fe00cb0fef7d58b3a3ff2e6b" {
         subaccount: u32, uint24; slot: u16, uint16;
+    }
+    /// Poke: list what a template foresees. Refused for any other expiry (s), strike (price units) or option type.
+    ListMarket "a146800eebe521bfacaf53ed382dd5ae518c52b50d013e999c2bebd2f8187e98" {
+        template: u16, uint16; expiry: u64, uint40; strike: u64, uint40; option_type: u8, uint8;
+    }
+    /// Poke: fix a market's settlement price, the mean index of its last 30 minutes. Refused before its expiry.
+    ExpireMarket "2c7c4124c4b3bcd8a246947da09ff9ffc88ded574f01cd2737f2b7f2857ef261" { market: u32, uint24; }
+    /// Poke: turn a position in an expired market into cash. Refused where there is none.
+    ExpirePosition "ccc18138b93d8e37df6d7edca83e451cd9a230f4bb7ff36ef1ccb36da9ce167c" {
+        subaccount: u32, uint24; market: u32, uint24;
+    }
+    /// Poke: end a halt or a reduce-only order of the guardian whose time is over.
+    ReopenMarket "5d09cd4faa024aa978a1253f0308059d572ca4a3d55e99c951609cf76d7c3b85" { market: u32, uint24; }
+    /// Poke: say on the record that a market's price is too old. Refused while it is fresh, or already said.
+    MarkStale "972e7b1c99d64f10e3ce4c2e3ffb7e00023e33972740cda7bfd54d8ece3d0bc6" { market: u32, uint24; }
+    /// Poke: move what a market has gathered for a builder into its subaccount. Refused when that is nothing.
+    PayBuilder "052cca84d6fa6deb6017172f8cc4e97a2bd6a09d87c92a921e28f299ae2be3a6" {
+        market: u32, uint24; subaccount: u32, uint24;
     }
 }

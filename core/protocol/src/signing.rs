@@ -134,6 +134,12 @@ fn check_signature_count(record: &Record, envelope: &Envelope<'_>) -> Result<(),
         | Record::AccrueFunding(_)
         | Record::SweepFees(_)
         | Record::RemoveDeadOrder(_)
+        | Record::ListMarket(_)
+        | Record::ExpireMarket(_)
+        | Record::ExpirePosition(_)
+        | Record::ReopenMarket(_)
+        | Record::MarkStale(_)
+        | Record::PayBuilder(_)
         | Record::CreditDeposit(_) => 0..=0,
         Record::PublishPrice(_) => 1..=MAX_ORACLES,
         _ => 1..=1,

@@ -35,7 +35,16 @@ packed! {
     MarketView = "market_view" {
         market: u32, u24; index_price: u64, u40; mark_price: u64, u40; priced_at: u64, u64; funding_index: i128, i80;
         funding_rate: i64, i64; open_interest: u64, u56; fees: i128, i96; dust: i128, u96; shortfall: i128, u96;
-        rate_time: i128, i96; reduce_only: bool, u8;
+        rate_time: i128, i96; premium: i32, i32; builder_fees: i128, u80; flags: u16, u16; until: u64, u64;
+        template: u16, u16; expiry: u64, u40; strike: u64, u40; option_type: u8, u8;
+    }
+}
+packed! {
+    /// An account as an act would leave it, open orders included in `initial_margin`; the mark at which it would fall
+    /// below maintenance margin (0: none); whether the act may leave it so.
+    WhatIf = "what_if" {
+        equity: i128, i128; initial_margin: u128, u128; maintenance_margin: u128, u128; liquidation_price: u64, u40;
+        legal: bool, u8;
     }
 }
 packed! {

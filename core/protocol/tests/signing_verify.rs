@@ -124,13 +124,13 @@ fn each_type_wants_its_number_of_signatures() {
     let mut schemeless = signed_order(&signer, 1);
     schemeless[32] = 0;
     assert_eq!(verify(&schemeless), Err(Reason::SignatureCountWrong));
-    let price = encoded(PublishPrice { market: 1, published_at: 1, index_price: 5, mark_price: 5 });
+    let price = encoded(PublishPrice { market: 1, published_at: 1, index_price: 5, mark_price: 5, premium: -1 });
     assert_eq!(verify(&envelope(&price, &[signer.sign(&price); 17], &[])), Err(Reason::SignatureCountWrong));
 }
 
 #[test]
 fn oracles_sign_in_ascending_order() {
-    let price = encoded(PublishPrice { market: 1, published_at: 1, index_price: 5, mark_price: 5 });
+    let price = encoded(PublishPrice { market: 1, published_at: 1, index_price: 5, mark_price: 5, premium: -1 });
     let mut signers: Vec<Signer> = (1..=6).map(Signer::new).collect();
     signers.sort_by_key(|signer| signer.address);
     let mut signatures: Vec<_> = signers.iter().map(|signer| signer.sign(&price)).collect();

@@ -7,12 +7,20 @@ use penstock_protocol::{envelope, keccak};
 use penstock_state::roots::SettlementTree as Roots;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyInt};
 
 type Refused = u8;
 
 fn wrong(message: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(message.to_string())
+}
+
+/// A Python int; one that the type does not hold is as good as its highest number.
+fn whole<'py, T: FromPyObjectOwned<'py>>(number: &Bound<'py, PyAny>, highest: T) -> PyResult<T> {
+    match number.extract() {
+        Err(_) if number.is_instance_of::<PyInt>() => Ok(highest),
+        found => found.map_err(Into::into),
+    }
 }
 
 /// The state machine.
@@ -67,6 +75,25 @@ impl Engine {
 
     fn market<'py>(&self, py: Python<'py>, market: u32) -> Option<Bound<'py, PyBytes>> {
         self.0.market_view(market).map(|view| PyBytes::new(py, &view))
+    }
+
+    fn markets<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let views = py.detach(|| self.0.market_views());
+        PyBytes::new(py, &views)
+    }
+
+    fn what_if<'py>(
+        &self,
+        py: Python<'py>,
+        subaccount: u32,
+        market: u32,
+        change: &Bound<'py, PyAny>,
+        price: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        // What no machine word holds, no width of the state does.
+        let (change, price) = (whole(change, i64::MAX)?, whole(price, u64::MAX)?);
+        let found = self.0.what_if(subaccount, market, change, price).map_err(|unfit| wrong(unfit.0))?;
+        Ok(found.map(|view| PyBytes::new(py, &view)))
     }
 
     fn guard_nonces(&self, subaccount: u32, slots: Vec<u16>) -> Option<Vec<u64>> {
@@ -128,7 +155,7 @@ impl SettlementTree {
     #[new]
     fn new(snapshot: &[u8], genesis: &[u8]) -> PyResult<SettlementTree> {
         let roots = Roots::from_state(snapshot).map_err(|malformed| wrong(format!("snapshot: {malformed:?}")))?;
-        roots.with_terms(genesis).map(SettlementTree).map_err(|malformed| wrong(format!("genesis: {malformed:?}")))
+        roots.with_templates(genesis).map(SettlementTree).map_err(|malformed| wrong(format!("genesis: {malformed:?}")))
     }
 
     fn advance<'py>(

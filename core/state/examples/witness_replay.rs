@@ -9,7 +9,7 @@ fn main() {
     let mut rest = bytes.as_slice();
     let genesis = take(&mut rest);
     let mut tree =
-        SettlementTree::from_state(take(&mut rest)).and_then(|tree| tree.with_terms(genesis)).expect("a tree");
+        SettlementTree::from_state(take(&mut rest)).and_then(|tree| tree.with_templates(genesis)).expect("a tree");
     let (mut opened, mut raised, mut written) = (0, 0, 0);
     while !rest.is_empty() {
         let (kind, given, expected) = (take(&mut rest), take(&mut rest), take(&mut rest));

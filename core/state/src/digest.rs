@@ -4,7 +4,8 @@ use penstock_protocol::keccak::keccak256;
 use penstock_protocol::leaves::domain;
 use penstock_protocol::quantities::Hash;
 
-use crate::state::{Account, Market, Order, State};
+use crate::market::Market;
+use crate::state::{Account, Order, State};
 use crate::words::{Whole, Words};
 
 impl State {
@@ -22,6 +23,8 @@ impl State {
         words.word(self.deposits);
         words.word(self.deposited);
         words.word(self.withdrawn);
+        words.word(self.guardian_nonce);
+        words.word(self.governor_nonce);
         words.count(self.markets.len());
         self.markets.iter().for_each(|market| self.write_market(words, market));
         words.count(self.accounts.len());
@@ -32,13 +35,23 @@ impl State {
     }
 
     fn write_market(&self, words: &mut impl Words, market: &Market) {
-        let leaf = &market.leaf;
-        words.word(market.terms.market);
+        let (leaf, terms) = (&market.leaf, &market.terms);
+        words.word(terms.market);
+        words.word(market.template);
+        words.word(terms.expiry);
+        words.word(terms.strike);
+        words.word(terms.option_type);
         words.word(leaf.index_price);
         words.word(leaf.mark_price);
+        words.word(leaf.premium);
         words.word(leaf.priced_at);
+        words.word(leaf.priced_since);
         words.word(leaf.rate_time);
-        words.word(leaf.reduce_only);
+        words.word(leaf.window_sum as i128);
+        words.word(leaf.flags);
+        words.word(market.until);
+        words.word(market.flagged_at);
+        words.word(leaf.crowding);
         words.word(leaf.funding_index);
         words.word(leaf.funded_at);
         words.word(leaf.fees);
@@ -47,6 +60,12 @@ impl State {
         words.word(leaf.dust);
         words.word(leaf.shortfall);
         words.word(leaf.open_interest);
+        words.word(leaf.builder_fees);
+        words.count(market.builders.len());
+        for (&builder, &owed) in &market.builders {
+            words.word(builder);
+            words.word(owed);
+        }
         words.hash(&leaf.parameters);
         for side in 0..2 {
             let prices = market.book.prices(side);

@@ -4,18 +4,24 @@
 
 mod digest;
 pub mod exposures;
+mod learned;
+mod market;
 pub mod pool;
 mod queries;
 mod risk;
 pub mod roots;
 pub mod saved;
+mod saved_markets;
 pub mod slots;
 pub mod state;
 pub mod tree;
+mod what_if;
 pub mod witness;
 mod words;
 
 pub use exposures::{Exposure, MarketIndex};
+pub use market::Market;
 pub use pool::Handle;
 pub use risk::Change;
-pub use state::{Account, FilledSlot, Market, Order, State, lives};
+pub use state::{Account, FilledSlot, Order, State, lives};
+pub use what_if::Unfit;

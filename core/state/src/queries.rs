@@ -1,9 +1,10 @@
 //! Reading the state for people: one account, one market, packed.
 
-use penstock_margin::{funding_owed, funding_rate};
+use penstock_margin::funding_owed;
 use penstock_protocol::quantities::BY_OWNER_KEY;
 use penstock_protocol::views::{AccountView, MarketView, OrderView, PositionView, RestingOrder, SessionView};
 
+use crate::market::Market;
 use crate::state::{Account, Order, State};
 
 impl State {
@@ -72,25 +73,14 @@ impl State {
 
     /// The market, or None if it is not listed.
     pub fn market_view(&self, market: u32) -> Option<Vec<u8>> {
-        let found = self.market(self.market_index(market)?);
-        let leaf = &found.leaf;
-        let rate = funding_rate(leaf.index_price, leaf.mark_price, found.terms.funding_cap);
-        let view = MarketView {
-            market,
-            index_price: leaf.index_price,
-            mark_price: leaf.mark_price,
-            priced_at: leaf.priced_at,
-            funding_index: leaf.funding_index,
-            funding_rate: rate as i64,
-            open_interest: leaf.open_interest as u64,
-            fees: leaf.fees,
-            dust: leaf.dust,
-            shortfall: leaf.shortfall,
-            rate_time: leaf.rate_time,
-            reduce_only: leaf.reduce_only,
-        };
-        Some(view.pack().to_vec())
+        Some(view_of(self.market(self.market_index(market)?)).pack().to_vec())
     }
+
+    /// Every listed market, ascending, one view after the other.
+    pub fn market_views(&self) -> Vec<u8> {
+        self.markets.iter().flat_map(|market| view_of(market).pack()).collect()
+    }
+
     /// Every account, ascending, with what of it the public books are made of, as `schema/packed.txt` says.
     pub fn resting(&self) -> Vec<u8> {
         let mut packed = Vec::new();
@@ -118,23 +108,48 @@ impl State {
                     price: order.price,
                     size: order.size,
                     session: order.session,
-                    killed: is_killed(account, order),
+                    killed: self.is_killed(account, order),
                 };
                 packed.extend_from_slice(&resting.pack());
             }
         }
         packed
     }
+
+    /// Dead whatever the time is: only the expiry of its session key, or of a market not expired yet, is not seen.
+    fn is_killed(&self, account: &Account, order: &Order) -> bool {
+        if self.market(order.market).expired() || order.accepted < account.cancelled_before {
+            return true;
+        }
+        if order.session == BY_OWNER_KEY {
+            return false;
+        }
+        let session = &account.sessions[usize::from(order.session)];
+        session.revoked_at != 0 || order.accepted >> 6 < session.from_sequence
+    }
 }
 
-/// Dead whatever the time is: only the expiry of its session key is not looked at.
-fn is_killed(account: &Account, order: &Order) -> bool {
-    if order.accepted < account.cancelled_before {
-        return true;
+fn view_of(found: &Market) -> MarketView {
+    let (leaf, terms) = (&found.leaf, &found.terms);
+    MarketView {
+        market: terms.market,
+        index_price: leaf.index_price,
+        mark_price: leaf.mark_price,
+        priced_at: leaf.priced_at,
+        funding_index: leaf.funding_index,
+        funding_rate: found.funding_rate() as i64,
+        open_interest: leaf.open_interest as u64,
+        fees: leaf.fees,
+        dust: leaf.dust,
+        shortfall: leaf.shortfall,
+        rate_time: leaf.rate_time,
+        premium: leaf.premium,
+        builder_fees: leaf.builder_fees,
+        flags: leaf.flags,
+        until: found.until,
+        template: found.template,
+        expiry: terms.expiry,
+        strike: terms.strike,
+        option_type: terms.option_type,
     }
-    if order.session == BY_OWNER_KEY {
-        return false;
-    }
-    let session = &account.sessions[usize::from(order.session)];
-    session.revoked_at != 0 || order.accepted >> 6 < session.from_sequence
 }

@@ -21,10 +21,9 @@ impl State {
         let mut risk = Risk { equity: account.cash, initial: 0, maintenance: 0 };
         for exposure in account.exposures.held() {
             let (market, position) = (self.market(exposure.market), exposure.position());
-            let notional = position.notional(market.leaf.mark_price);
             risk.equity += position.worth(market.leaf.mark_price, market.leaf.funding_index);
-            risk.initial += market.schedule.initial(notional);
-            risk.maintenance += market.schedule.maintenance(notional);
+            risk.initial += market.initial(position.size);
+            risk.maintenance += market.maintenance(position.size);
         }
         risk
     }
@@ -76,8 +75,6 @@ impl State {
     fn worse_side(&self, exposure: &Exposure) -> u128 {
         let market = self.market(exposure.market);
         let [bid, ask] = exposure.lots;
-        let bought = (exposure.size + bid as i64).unsigned_abs();
-        let sold = (exposure.size - ask as i64).unsigned_abs();
-        market.schedule.initial(u128::from(bought.max(sold)) * u128::from(market.leaf.mark_price))
+        market.worse_initial(exposure.size + bid as i64, exposure.size - ask as i64)
     }
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use penstock_protocol::keccak::{Hash, keccak256, keccak256_many, keccak256_rows};
+use penstock_protocol::leaves::MARKET_LEAF as MARKET;
+use penstock_protocol::terms::{MarketTerms, Template};
 
+use crate::learned::Learned;
 use crate::tree::{EMPTY, Forest, Tree, Version};
 
 pub const ACCOUNTS_DEPTH: usize = 12;
@@ -61,28 +64,37 @@ pub struct SettlementTree {
     account_leaves: BTreeMap<u32, Vec<u8>>,
     slot_leaves: BTreeMap<u64, [u8; 64]>,
     session_leaves: BTreeMap<u64, [u8; 64]>,
-    market_leaves: BTreeMap<u32, [u8; 160]>,
+    market_leaves: BTreeMap<u32, [u8; MARKET]>,
     globals: [u8; 64],
     globals_hash: Hash,
     deposit_head: Hash,
-    /// Each market's packed terms: see `with_terms`.
-    pub(crate) terms: Arc<BTreeMap<u32, Vec<u8>>>,
+    /// Each market's terms, which witnesses show.
+    pub(crate) terms: Arc<BTreeMap<u32, MarketTerms>>,
+    /// What markets may be listed by: see `with_templates`.
+    pub(crate) templates: Arc<Vec<Template>>,
 }
 
 impl SettlementTree {
     /// The tree of a whole state, counted from nothing:
     ///
-    /// `accounts u32 · account write each · markets u32 · (market u24 · leaf b160) each · globals b64 · deposit head b32`
+    /// ```text
+    /// accounts u32 · account write each · markets u32 · (market u24 · leaf b192 · length u16 · terms · tier each) each
+    /// · globals b64 · deposit head b32
+    /// ```
     ///
     /// An account with more than 255 filled slots takes several account writes, each with some of them.
     pub fn from_state(state: &[u8]) -> Result<SettlementTree, Malformed> {
         let mut writes = Writes::default();
-        let mut reader = Reader(state);
+        let (mut reader, mut terms) = (Reader(state), BTreeMap::new());
         for _ in 0..reader.number(4)? {
             writes.read_account(&mut reader, 0)?;
         }
         for _ in 0..reader.number(4)? {
             writes.read_market(&mut reader, 0)?;
+            let length = reader.number(2)?;
+            let packed = reader.take(length as usize)?;
+            let known = MarketTerms::unpack(packed).map_err(|_| Malformed)?;
+            terms.insert(known.market, known);
         }
         let globals = *reader.array()?;
         let deposit_head = *reader.array()?;
@@ -99,7 +111,8 @@ impl SettlementTree {
             globals,
             globals_hash: keccak256(&[&[GLOBALS], &globals]),
             deposit_head,
-            terms: Arc::default(),
+            terms: Arc::new(terms),
+            templates: Arc::default(),
         };
         tree.write_accounts(writes.accounts, &writes.slots, &writes.sessions);
         tree.write_markets(&writes.markets);
@@ -110,6 +123,7 @@ impl SettlementTree {
     pub fn advance(&mut self, written: &[u8]) -> Result<Hash, Malformed> {
         let mut writes = Writes::default();
         writes.read_entry(written, 0)?;
+        self.learn(&writes.learned)?;
         for slot in &writes.slots {
             self.slots.set(slot.index, keccak256(&[&[SLOT_LEAF], slot.leaf]));
             self.slot_leaves.insert(slot.index, *slot.leaf);
@@ -144,6 +158,7 @@ impl SettlementTree {
         for (entry, time) in written.iter().zip(0..) {
             writes.read_entry(entry, time)?;
         }
+        self.learn(&writes.learned)?;
         let before = [self.accounts.root(), self.markets.root(), self.globals_hash, self.deposit_head];
         let accounts = self.write_accounts(writes.accounts, &writes.slots, &writes.sessions);
         let markets = self.write_markets(&writes.markets);
@@ -209,7 +224,7 @@ impl SettlementTree {
     }
 
     /// A market's leaf.
-    pub fn market_leaf(&self, market: u32) -> Option<&[u8; 160]> {
+    pub fn market_leaf(&self, market: u32) -> Option<&[u8; MARKET]> {
         self.market_leaves.get(&market)
     }
 
@@ -289,7 +304,7 @@ impl SettlementTree {
         leaves
     }
 
-    fn write_markets(&mut self, writes: &[LeafWrite<'_, 160>]) -> Vec<Version> {
+    fn write_markets(&mut self, writes: &[LeafWrite<'_, MARKET>]) -> Vec<Version> {
         self.market_leaves.extend(writes.iter().map(|market| (market.index as u32, *market.leaf)));
         self.markets.advance(hash_leaves(MARKET_LEAF, writes))
     }
@@ -386,10 +401,11 @@ struct LeafWrite<'a, const LENGTH: usize> {
 /// The leaf versions of entries, in order of time, still where the entries' bytes are.
 #[derive(Default)]
 struct Writes<'a> {
+    learned: Vec<Learned>,
     accounts: Vec<AccountWrite<'a>>,
     slots: Vec<LeafWrite<'a, 64>>,
     sessions: Vec<LeafWrite<'a, 64>>,
-    markets: Vec<LeafWrite<'a, 160>>,
+    markets: Vec<LeafWrite<'a, MARKET>>,
     globals: Vec<(u32, &'a [u8; 64])>,
     deposit_heads: Vec<(u32, &'a Hash)>,
 }
@@ -399,7 +415,7 @@ impl<'a> Writes<'a> {
     fn read_entry(&mut self, written: &'a [u8], time: u32) -> Result<(), Malformed> {
         let mut reader = Reader(written);
         let packed = reader.number(1)?;
-        reader.take(packed as usize)?;
+        self.learned.extend(Learned::read(reader.take(packed as usize)?)?);
         for _ in 0..reader.number(1)? {
             self.read_account(&mut reader, time)?;
         }
@@ -454,6 +470,10 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(Malformed)?;
         self.0 = rest;
         Ok(taken)
+    }
+
+    pub(crate) fn wide(&mut self, bytes: usize) -> Result<u64, Malformed> {
+        Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     pub(crate) fn number(&mut self, bytes: usize) -> Result<u32, Malformed> {

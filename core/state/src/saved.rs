@@ -8,16 +8,17 @@
 
 use penstock_margin::Position;
 use penstock_protocol::keccak::keccak256;
-use penstock_protocol::leaves::{MarketLeaf, SessionLeaf, SlotLeaf, domain};
+use penstock_protocol::leaves::{SessionLeaf, SlotLeaf, domain};
 use penstock_protocol::quantities::{
-    BY_OWNER_KEY, CASH_BITS, FIRST_ORDER_SLOT, FUNDING_BITS, Hash, INSURANCE_FUND, MAX_BUNDLE, MAX_MARKETS,
-    MAX_OPEN_ORDERS, MAX_POSITIONS, MAX_REDUCE_ONLY, MAX_SEQUENCE, MAX_SESSIONS, MAX_SUBACCOUNTS, OPEN_INTEREST_BITS,
-    ORDER_SIZE_BITS, POSITION_BITS, PRICE_BITS, SIZE_FUNDING_BITS, SLOTS, WITHDRAWN_BITS,
+    BY_OWNER_KEY, CASH_BITS, FIRST_ORDER_SLOT, FUNDING_BITS, FUNDING_SHIFT, INSURANCE_FUND, MAX_BUNDLE, MAX_MARKETS,
+    MAX_OPEN_ORDERS, MAX_POSITIONS, MAX_REDUCE_ONLY, MAX_SEQUENCE, MAX_SESSIONS, MAX_SUBACCOUNTS, ORDER_SIZE_BITS,
+    POSITION_BITS, PRICE_BITS, SLOTS, WITHDRAWN_BITS,
 };
 use penstock_protocol::terms::Genesis;
 use penstock_protocol::wide::Wide;
 
 use crate::exposures::{Exposures, MarketIndex};
+use crate::saved_markets::{Place, read_markets};
 use crate::state::{Account, FilledSlot, Order, State};
 use crate::words::{Short, ShortWords};
 
@@ -33,15 +34,6 @@ const MEMBER: i128 = MAX_BUNDLE as i128 - 1;
 const U64: i128 = u64::MAX as i128;
 const SLOT_LIMIT: i128 = SLOTS as i128;
 const FIRST_SLOT: i128 = FIRST_ORDER_SLOT as i128;
-
-/// A place in a queue of a book.
-struct Place {
-    market: MarketIndex,
-    side: u8,
-    price: u64,
-    subaccount: u32,
-    slot: u16,
-}
 
 impl State {
     /// The saved form of the state.
@@ -99,40 +91,13 @@ impl Loading {
         self.state.deposits = words.number("deposits", 0..=U64)?;
         self.state.deposited = words.number("deposited", 0..=CASH)?;
         self.state.withdrawn = words.number("withdrawn", 0..=WIDE_CASH)?;
-        let markets = self.state.markets.len();
-        words.number::<u64>("number of markets", markets as i128..=markets as i128)?;
-        for index in 0..markets {
-            self.read_market(words, index as MarketIndex)?;
-        }
+        self.state.guardian_nonce = words.number("guardian nonce", 0..=U64)?;
+        self.state.governor_nonce = words.number("governor nonce", 0..=U64)?;
+        self.places = read_markets(words, &mut self.state)?;
         self.state.accounts.clear();
         for subaccount in 0..words.count("number of accounts", MAX_SUBACCOUNTS, 13)? {
             words.number::<u32>("subaccount", subaccount as i128..=subaccount as i128)?;
             self.read_account(words, subaccount as u32)?;
-        }
-        Ok(())
-    }
-
-    fn read_market(&mut self, words: &mut ShortWords<'_>, index: MarketIndex) -> Result<(), String> {
-        let market = &mut self.state.markets[usize::from(index)];
-        let number = i128::from(market.terms.market);
-        words.number::<u32>("market", number..=number)?;
-        read_leaf(words, &mut market.leaf)?;
-        let tick = market.terms.tick;
-        for side in 0..2 {
-            let mut last: u64 = 0;
-            for _ in 0..words.count("number of prices", PRICE as usize, 4)? {
-                let price = words.number("price", i128::from(last) + 1..=PRICE)?;
-                if price % tick != 0 {
-                    return Err(words.wrong(format_args!("price {price} is off the tick")));
-                }
-                last = price;
-                let length = words.number::<usize>("length of a queue", 1..=words.count_limit(2) as i128)?;
-                for _ in 0..length {
-                    let subaccount = words.number("subaccount", 0..=MAX_SUBACCOUNTS as i128 - 1)?;
-                    let slot = words.number("slot", FIRST_SLOT..=SLOT_LIMIT - 1)?;
-                    self.places.push(Place { market: index, side, price, subaccount, slot });
-                }
-            }
         }
         Ok(())
     }
@@ -330,44 +295,47 @@ impl Loading {
     }
 }
 
-fn read_leaf(words: &mut ShortWords<'_>, leaf: &mut MarketLeaf) -> Result<(), String> {
-    let parameters: Hash = leaf.parameters;
-    leaf.index_price = words.number("index price", 0..=PRICE)?;
-    leaf.mark_price = words.number("mark price", 0..=PRICE)?;
-    leaf.priced_at = words.number("time of the price", 0..=U64)?;
-    leaf.rate_time = words.number("rate × time", -CASH..=CASH)?;
-    leaf.reduce_only = words.flag("reduce-only")?;
-    leaf.funding_index = words.number("funding index", -FUNDING..=FUNDING)?;
-    leaf.funded_at = words.number("time of funding", 0..=U64)?;
-    leaf.fees = words.number("fees", -CASH..=CASH)?;
-    leaf.size_funding = Wide::from_be_bytes(words.hash()?);
-    if !leaf.size_funding.fits(SIZE_FUNDING_BITS) {
-        return Err(words.wrong("Σ size × funding is out of range"));
-    }
-    leaf.entry_total = words.number("Σ entry", -CASH..=CASH)?;
-    leaf.dust = words.number("dust", 0..=WIDE_CASH)?;
-    leaf.shortfall = words.number("shortfall", 0..=WIDE_CASH)?;
-    leaf.open_interest = words.number("open interest", 0..=(1 << OPEN_INTEREST_BITS) - 1)?;
-    words.expect("parameters", &parameters)
+/// What the positions of a market add up to.
+#[derive(Clone, Default)]
+struct Held {
+    size_funding: Wide,
+    size: i128,
+    entry: i128,
+    open_interest: i128,
 }
 
 /// Each market's running sums over positions, and what was withdrawn in all.
 fn check_sums(words: &ShortWords<'_>, state: &State) -> Result<(), String> {
-    let mut sums = vec![(Wide::ZERO, 0, 0); state.markets.len()];
+    let mut sums = vec![Held::default(); state.markets.len()];
     let mut withdrawn = 0;
     for account in &state.accounts {
         withdrawn += account.withdrawn;
         for exposure in account.exposures.held() {
             let (position, sum) = (exposure.position(), &mut sums[usize::from(exposure.market)]);
-            sum.0 = sum.0 + position.size_funding();
-            sum.1 += position.entry;
-            sum.2 += i128::from(position.size.max(0));
+            sum.size_funding = sum.size_funding + position.size_funding();
+            sum.size += i128::from(position.size);
+            sum.entry += position.entry;
+            sum.open_interest += i128::from(position.size.max(0));
         }
     }
-    let leaves = state.markets.iter().map(|market| &market.leaf);
-    let said = leaves.map(|leaf| (leaf.size_funding, leaf.entry_total, leaf.open_interest));
-    if !said.eq(sums) {
-        return Err(words.wrong("the positions of a market do not add up to its sums"));
+    for (market, held) in state.markets.iter().zip(sums) {
+        let (leaf, number) = (&market.leaf, market.terms.market);
+        let mut size_funding = held.size_funding;
+        if market.expired() {
+            let settled = leaf.funding_index - (i128::from(leaf.mark_price) << FUNDING_SHIFT);
+            size_funding = size_funding - Wide::product(held.size, settled);
+        } else if held.size != 0 {
+            let why = format_args!("the positions of market {number} are not as much long as short");
+            return Err(words.wrong(why));
+        }
+        let said = (leaf.size_funding, leaf.entry_total, leaf.open_interest);
+        if said != (size_funding, held.entry, held.open_interest) {
+            return Err(words.wrong(format_args!("the positions of market {number} do not add up to its sums")));
+        }
+        if market.builders.keys().any(|&builder| builder as usize >= state.accounts.len()) {
+            let why = format_args!("market {number} owes fees to a builder that is not there");
+            return Err(words.wrong(why));
+        }
     }
     if state.accounts.is_empty() {
         return Err(words.wrong("there is no subaccount 0"));

@@ -1,12 +1,14 @@
 //! The state: accounts, markets, books. Plain mutable records; only the engine's `evolve` writes them.
 
-use penstock_book::{Book, Ticket};
-use penstock_margin::Schedule;
-use penstock_protocol::leaves::{Globals, MarketLeaf, SessionLeaf, SlotLeaf};
-use penstock_protocol::quantities::{Address, BY_OWNER_KEY, Hash, MICRO};
-use penstock_protocol::terms::{Genesis, MarketTerms};
+use std::collections::BTreeSet;
+
+use penstock_book::Ticket;
+use penstock_protocol::leaves::{Globals, SessionLeaf, SlotLeaf};
+use penstock_protocol::quantities::{Address, BY_OWNER_KEY, Hash, MICRO, NO_TEMPLATE};
+use penstock_protocol::terms::{Genesis, Identity, MarketTerms, Template};
 
 use crate::exposures::{Exposures, MarketIndex};
+use crate::market::Market;
 use crate::pool::{Handle, Pool};
 use crate::slots::{Directory, Slot, Slots};
 
@@ -77,7 +79,7 @@ impl Account {
 
     /// Killed by a mass cancel, or by the revocation, expiry or replacement of the session that placed it.
     #[inline]
-    pub fn is_dead(&self, order: &Order, time: u64) -> bool {
+    pub fn has_killed(&self, order: &Order, time: u64) -> bool {
         if order.accepted < self.cancelled_before {
             return true;
         }
@@ -89,31 +91,19 @@ impl Account {
     }
 }
 
-/// A market's prices and running sums, terms and book.
-#[derive(Clone, Debug)]
-pub struct Market {
-    pub leaf: MarketLeaf,
-    pub schedule: Schedule,
-    pub terms: MarketTerms,
-    pub book: Book,
-}
-
-impl Market {
-    /// Whether the market has a price not older than its terms allow.
-    #[inline]
-    pub fn fresh(&self, time: u64) -> bool {
-        self.leaf.mark_price > 0 && time.saturating_sub(self.leaf.priced_at) <= self.terms.stale_after
-    }
-}
-
 /// Everything `apply` can read.
 #[derive(Clone, Debug)]
 pub struct State {
     pub oracles: Vec<Address>,
     pub oracle_threshold: u8,
+    pub guardian: Address,
+    pub governor: Address,
+    pub templates: Vec<Template>,
     pub ruleset: Hash,
     /// Ascending by id.
     pub markets: Vec<Market>,
+    /// What each listed market is, so that none is listed twice.
+    pub contracts: BTreeSet<Identity>,
     /// By subaccount: the Vault numbers them without gaps.
     pub accounts: Vec<Account>,
     pub slots: Slots,
@@ -123,6 +113,8 @@ pub struct State {
     pub deposit_head: Hash,
     pub deposited: i128,
     pub withdrawn: i128,
+    pub guardian_nonce: u64,
+    pub governor_nonce: u64,
 }
 
 /// What the slot leaf says of the last order that filled in it.
@@ -140,22 +132,17 @@ impl State {
     /// The state before the first command: listed markets, and subaccount 0 (the insurance fund), unowned.
     pub fn new(genesis: Genesis) -> State {
         let ruleset = genesis.ruleset();
-        let mut markets: Vec<Market> = genesis
-            .markets
-            .into_iter()
-            .map(|terms| Market {
-                leaf: MarketLeaf { parameters: terms.digest, ..MarketLeaf::default() },
-                schedule: Schedule::new(&terms.tiers),
-                book: Book::new(terms.tick),
-                terms,
-            })
-            .collect();
-        markets.sort_by_key(|market| market.terms.market);
-        State {
+        let mut terms = genesis.markets;
+        terms.sort_by_key(|terms| terms.market);
+        let mut state = State {
             oracles: genesis.oracles,
             oracle_threshold: genesis.oracle_threshold,
+            guardian: genesis.guardian,
+            governor: genesis.governor,
+            templates: genesis.templates,
             ruleset,
-            markets,
+            markets: Vec::new(),
+            contracts: BTreeSet::new(),
             accounts: vec![Account::new([0; 20])],
             slots: Slots::default(),
             orders: Pool::default(),
@@ -164,7 +151,31 @@ impl State {
             deposit_head: [0; 32],
             deposited: 0,
             withdrawn: 0,
-        }
+            guardian_nonce: 0,
+            governor_nonce: 0,
+        };
+        terms.into_iter().for_each(|terms| state.list(terms, NO_TEMPLATE));
+        state
+    }
+
+    /// Add a market, whose number must be above all others.
+    pub fn list(&mut self, terms: MarketTerms, template: u16) {
+        self.contracts.insert(terms.identity());
+        self.markets.push(Market::new(terms, template));
+    }
+
+    /// Give a market its end.
+    pub fn delist(&mut self, market: MarketIndex, expiry: u64) {
+        let market = &mut self.markets[usize::from(market)];
+        self.contracts.remove(&market.terms.identity());
+        market.terms.expiry = expiry;
+        market.leaf.parameters = market.terms.digest();
+        self.contracts.insert(market.terms.identity());
+    }
+
+    /// The template of this number.
+    pub fn template(&self, number: u16) -> Option<&Template> {
+        self.templates.iter().find(|template| template.template == number)
     }
 
     /// The market of this id.
@@ -198,6 +209,12 @@ impl State {
     #[inline]
     pub fn slot_mut(&mut self, subaccount: u32, slot: u16) -> &mut Slot {
         self.slots.get_mut(&mut self.accounts[subaccount as usize].slots, slot)
+    }
+
+    /// Its market is over; or the account has killed it.
+    #[inline]
+    pub fn is_dead(&self, account: &Account, order: &Order, time: u64) -> bool {
+        self.market(order.market).over(time) || account.has_killed(order, time)
     }
 
     /// The order resting in a slot.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use penstock_protocol::entries::TradeEntry;
 use penstock_protocol::quantities::{BY_OWNER_KEY, NO_SLOT};
+use penstock_protocol::terms::{Genesis, MarketTerms};
 
 use crate::roots::{FORCED_HEAD, Malformed, Reader, SettlementTree};
 use crate::tree::Forest;
@@ -17,24 +18,11 @@ const TRADE: u8 = 3;
 /// An account leaf's bytes before its positions, and each position's, which begins with its market, u24.
 const POSITIONS_AT: usize = 128;
 const POSITION: usize = 32;
-/// A market's packed terms, the last byte the number of its tiers, and each tier.
-const TERMS: usize = 67;
-const TIER: usize = 18;
 
 impl SettlementTree {
-    /// The same tree with the markets' terms, which witnesses show, out of the genesis as `Genesis.encode` packs it.
-    pub fn with_terms(mut self, genesis: &[u8]) -> Result<SettlementTree, Malformed> {
-        let mut reader = Reader(genesis);
-        reader.take(1)?;
-        let oracles = reader.number(1)?;
-        reader.take(20 * oracles as usize)?;
-        let terms = Arc::make_mut(&mut self.terms);
-        for _ in 0..reader.number(4)? {
-            let fixed = reader.take(TERMS)?;
-            let tiers = reader.take(TIER * usize::from(fixed[TERMS - 1]))?;
-            terms.insert(Reader(fixed).number(3)?, [fixed, tiers].concat());
-        }
-        reader.finish()?;
+    /// The same tree, knowing by which templates markets may be listed, out of the genesis as `Genesis.encode` packs it.
+    pub fn with_templates(mut self, genesis: &[u8]) -> Result<SettlementTree, Malformed> {
+        self.templates = Arc::new(Genesis::read(genesis).map_err(|_| Malformed)?.templates);
         Ok(self)
     }
 
@@ -87,7 +75,7 @@ impl SettlementTree {
         for market in markets {
             opened.extend_from_slice(&market.to_be_bytes()[1..]);
             show(self.market_leaf(*market), opened);
-            opened.extend_from_slice(self.terms.get(market).map_or(&[], Vec::as_slice));
+            opened.extend(self.terms.get(market).map(MarketTerms::pack).unwrap_or_default());
         }
         Ok(())
     }

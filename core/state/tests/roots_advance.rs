@@ -73,7 +73,7 @@ fn malformed_entries_write_nothing() {
         assert_eq!(tree.advance_batch(&[&good, &good[..end]]), Err(Malformed), "{end} bytes");
     }
     assert_eq!(tree.advance(&[good.as_slice(), &[0]].concat()), Err(Malformed));
-    let far_market = [&[0, 0, 1, 1, 0, 0][..], &[0; 160], &[0]].concat();
+    let far_market = [&[0, 0, 1, 1, 0, 0][..], &[0; 192], &[0]].concat();
     assert_eq!(tree.advance(&far_market), Err(Malformed));
     assert_eq!(tree.root(), root);
     assert!(SettlementTree::from_state(&empty_state()[1..]).is_err());
@@ -87,8 +87,9 @@ fn a_state_is_its_writes_at_once() {
     for write in &writes {
         entry_by_entry.advance(&[&[0, 1][..], write, &[0, 0]].concat()).unwrap();
     }
-    let markets = [&1u32.to_be_bytes()[..], &[0, 0, 9], &[5; 160]].concat();
-    entry_by_entry.advance(&[&[0, 0, 1, 0, 0, 9][..], &[5; 160], &[0]].concat()).unwrap();
+    let terms = [&[0, 0, 9][..], &[0; 104]].concat();
+    let markets = [&1u32.to_be_bytes()[..], &[0, 0, 9], &[5; 192], &[0, 107], &terms].concat();
+    entry_by_entry.advance(&[&[0, 0, 1, 0, 0, 9][..], &[5; 192], &[0]].concat()).unwrap();
     let state = [&300u32.to_be_bytes()[..], &writes.concat(), &markets, &[0; 96]].concat();
     assert_eq!(SettlementTree::from_state(&state).unwrap().root(), entry_by_entry.root());
 }

@@ -5,12 +5,12 @@ mod written;
 
 use std::collections::BTreeMap;
 
-use penstock_protocol::entries::TradeEntry;
+use penstock_protocol::entries::{DELIST, DelistEntry, LIST, ListEntry, TradeEntry};
 use penstock_protocol::keccak::{Hash, keccak256};
 use penstock_protocol::quantities::{BY_OWNER_KEY, NO_SLOT};
 use penstock_state::roots::{Malformed, SettlementTree};
 use penstock_state::tree::{EMPTY, node_hash};
-use written::{Noise, account_write, empty_state, random_entry};
+use written::{Noise, account_write, empty_state};
 
 const TRADE: TradeEntry = TradeEntry {
     kind: 3,
@@ -37,6 +37,8 @@ const TRADE: TradeEntry = TradeEntry {
     taker_equity: -1,
     taker_initial: u128::MAX,
     taker_held: -1,
+    builder: 9,
+    builder_fee: -1,
     flags: 255,
     maker_hash: [255; 32],
     taker_hash: [255; 32],
@@ -44,11 +46,31 @@ const TRADE: TradeEntry = TradeEntry {
 
 /// The packed terms of a market with as many tiers.
 fn terms(market: u8, tiers: u8) -> Vec<u8> {
-    [&[0, 0, market][..], &[0xAA; 63], &[tiers], &vec![0xBB; 18 * usize::from(tiers)]].concat()
+    [&[0, 0, market][..], &[0xAA; 103], &[tiers], &vec![0xBB; 18 * usize::from(tiers)]].concat()
 }
 
-fn genesis(markets: &[Vec<u8>]) -> Vec<u8> {
-    [&[2, 3][..], &[0xCC; 60], &(markets.len() as u32).to_be_bytes(), &markets.concat()].concat()
+/// A state without accounts but with these markets, each its terms and what its leaf is full of.
+fn state_of(markets: &[(Vec<u8>, u8)]) -> Vec<u8> {
+    let mut state = [[0; 4], (markets.len() as u32).to_be_bytes()].concat();
+    for (terms, leaf) in markets {
+        state.extend([&terms[..3], &[*leaf; 192], &(terms.len() as u16).to_be_bytes(), terms].concat());
+    }
+    [&state[..], &[0; 96]].concat()
+}
+
+/// A genesis of these markets and templates, each template its number and its terms.
+fn genesis(markets: &[Vec<u8>], templates: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut genesis = [&[2, 3][..], &[0xCC; 100], &(markets.len() as u32).to_be_bytes(), &markets.concat()].concat();
+    genesis.extend((templates.len() as u16).to_be_bytes());
+    for (number, terms) in templates {
+        genesis.extend([&[0, *number][..], &[0xDD; 12], terms].concat());
+    }
+    genesis
+}
+
+/// An entry that writes nothing but one market's leaf.
+fn entry_with(packed: &[u8], market: u8) -> Vec<u8> {
+    [&[packed.len() as u8][..], packed, &[0, 1, 0, 0, market], &[6; 192], &[0]].concat()
 }
 
 /// A write of one account and nothing else.
@@ -126,7 +148,7 @@ impl<'a> Referee<'a> {
         let mut markets = Vec::new();
         for _ in 0..self.number(1) {
             let market = self.number(3);
-            markets.push((market, self.leaf(6, 160)));
+            markets.push((market, self.leaf(6, 192)));
             let terms = terms.get(&market).map_or(&[][..], Vec::as_slice);
             assert_eq!(self.take(terms.len()), terms);
         }
@@ -153,18 +175,19 @@ fn nothing_is_shown_of_an_empty_tree() {
 
 #[test]
 fn everything_named_and_held_is_shown() {
-    let mut tree = SettlementTree::from_state(&empty_state()).unwrap();
+    let state = state_of(&[(terms(1, 1), 5), (terms(9, 2), 7), (terms(200, 0), 8)]);
+    let mut tree = SettlementTree::from_state(&state).unwrap();
     tree.advance(&entry_of(&account(4, &[1, 9], &[5, 6], &[]))).unwrap();
-    tree.advance(&[&[0, 0, 1, 0, 0, 9][..], &[7; 160], &[0]].concat()).unwrap();
-    let tree = tree.with_terms(&genesis(&[terms(9, 2), terms(200, 0), terms(1, 1)])).unwrap();
     let opened = tree.open_trade(&TRADE.pack()).unwrap();
     let leaf = tree.account_leaf(4).unwrap();
     let sibling = keccak256(&[&[4], &[3; 64]]);
     let sides = [&[0, 192], leaf, &[0, 0, 1], &[3; 64], &[0b100], &sibling, &[0; 5], &[0], &[0; 3]].concat();
-    let absent = [&[3, 0, 0, 1, 0][..], &terms(1, 1), &[0, 0, 3, 0]].concat();
-    let listed = [&absent, &[0, 0, 9, 1][..], &[7; 160], &terms(9, 2)].concat();
-    // Markets 1 and 3 have one parent, 9 another, and these one; accounts 4 and 7 have one.
-    let rest = [&tree.globals_hash()[..], &[0; 64], &[0; 2 + 7], &[0; 12]].concat();
+    let absent = [&[3, 0, 0, 1, 1][..], &[5; 192], &terms(1, 1), &[0, 0, 3, 0]].concat();
+    let listed = [&absent, &[0, 0, 9, 1][..], &[7; 192], &terms(9, 2)].concat();
+    // Markets 1 and 3 have one parent, 9 another, and these one, beside that of 200; accounts 4 and 7 have one.
+    let beside = tree.markets().node(3, 3);
+    let markets = [&[0; 4][..], &[0b1000], &beside, &[0; 4]].concat();
+    let rest = [&tree.globals_hash()[..], &[0; 64], &markets, &[0; 12]].concat();
     assert_eq!(opened, [sides, listed, rest].concat());
     assert_eq!(Referee(&opened).root(&TRADE, &BTreeMap::from([(1, terms(1, 1)), (9, terms(9, 2))])), tree.root());
 }
@@ -172,9 +195,8 @@ fn everything_named_and_held_is_shown() {
 #[test]
 fn witnesses_lead_to_the_settlement_root() {
     let mut noise = Noise(21);
-    let mut tree = SettlementTree::from_state(&empty_state()).unwrap();
-    let genesis = genesis(&[terms(0, 1), terms(5, 2), terms(2, 0)]);
-    tree = tree.with_terms(&genesis).unwrap();
+    let state = state_of(&[(terms(0, 1), 1), (terms(5, 2), 2), (terms(2, 0), 3)]);
+    let mut tree = SettlementTree::from_state(&state).unwrap();
     let terms = BTreeMap::from([(0, terms(0, 1)), (5, terms(5, 2)), (2, terms(2, 0))]);
     for _ in 0..400 {
         // No positions: theirs would be noise, and their markets outside the tree.
@@ -237,25 +259,49 @@ fn other_bytes_are_no_trade_entry() {
 }
 
 #[test]
-fn terms_come_from_exactly_one_genesis() {
+fn templates_come_from_exactly_one_genesis() {
     let tree = SettlementTree::from_state(&empty_state()).unwrap();
-    let whole = genesis(&[terms(1, 2), terms(2, 3)]);
+    let whole = genesis(&[terms(1, 2), terms(2, 3)], &[(7, terms(0, 1)), (9, terms(0, 8))]);
     for end in 0..whole.len() {
-        assert_eq!(tree.clone().with_terms(&whole[..end]).err(), Some(Malformed), "{end} bytes");
+        assert_eq!(tree.clone().with_templates(&whole[..end]).err(), Some(Malformed), "{end} bytes");
     }
-    assert!(tree.clone().with_terms(&[&whole[..], &[0]].concat()).is_err());
-    assert!(tree.with_terms(&whole).is_ok());
+    assert!(tree.clone().with_templates(&[&whole[..], &[0]].concat()).is_err());
+    assert!(tree.with_templates(&whole).is_ok());
 }
 
 #[test]
-fn a_tree_keeps_its_terms_as_it_advances_and_is_copied() {
-    let mut noise = Noise(33);
-    let genesis = genesis(&[terms(3, 2)]);
-    let mut tree = SettlementTree::from_state(&empty_state()).unwrap().with_terms(&genesis).unwrap();
-    let entries: Vec<Vec<u8>> = (0..50).map(|_| random_entry(&mut noise, 4)).collect();
-    let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
-    tree.advance_batch(&entries).unwrap();
-    let trade = TradeEntry { maker: 100, taker: 101, ..TRADE };
-    let opened = tree.clone().open_trade(&trade.pack()).unwrap();
-    assert_eq!(Referee(&opened).root(&trade, &BTreeMap::from([(3, terms(3, 2))])), tree.root());
+fn a_tree_learns_what_is_listed_and_what_gets_an_end() {
+    let (sequence, member, index) = (1, 0, 0);
+    let list = ListEntry {
+        kind: LIST,
+        sequence,
+        member,
+        index,
+        market: 3,
+        template: 7,
+        expiry: 1 << 39,
+        strike: 5,
+        option_type: 2,
+    };
+    let delist = DelistEntry { kind: DELIST, sequence, member, index, market: 3, expiry: 77 };
+    let known = SettlementTree::from_state(&empty_state()).unwrap();
+    let mut tree = known.clone().with_templates(&genesis(&[], &[(7, terms(0, 2))])).unwrap();
+    let listed = entry_with(&list.pack(), 3);
+    let delisted = entry_with(&delist.pack(), 3);
+    assert_eq!(tree.clone().advance(&delisted), Err(Malformed), "a market that is not there");
+    assert_eq!(known.clone().advance(&listed), Err(Malformed), "a template that is not there");
+    let mut batched = tree.clone();
+    let roots = [tree.advance(&listed).unwrap(), tree.advance(&delisted).unwrap()];
+    assert_eq!(batched.advance_batch(&[&listed, &delisted]).unwrap(), roots);
+    let mut expected = terms(3, 2);
+    expected[74..79].copy_from_slice(&77u64.to_be_bytes()[3..]);
+    expected[79..84].copy_from_slice(&5u64.to_be_bytes()[3..]);
+    expected[84] = 2;
+    for tree in [&tree, &batched, &tree.clone()] {
+        let opened = tree.open_trade(&TRADE.pack()).unwrap();
+        assert_eq!(Referee(&opened).root(&TRADE, &BTreeMap::from([(3, expected.clone())])), tree.root());
+    }
+    let short = [&[20][..], &list.pack()[..20], &[0, 0, 0]].concat();
+    assert_eq!(batched.advance_batch(&[&listed, &short]), Err(Malformed));
+    assert_eq!(batched.root(), roots[1]);
 }

@@ -18,15 +18,24 @@ from penstock.cli.queries import AsJson
 from penstock.cli.replays import Pace, Recording, read_levels, read_pace
 from penstock.engine.native import available
 from penstock.settlement.chain import ChainError
-from penstock.simulation.demo import Demo, DemoOptions, problems
+from penstock.simulation.demo import Demo, DemoOptions, Interrupted, problems
+from penstock.simulation.recording import RecordingError
 from penstock.simulation.up import Up
 from penstock.venue.engine_port import ENGINES
 from penstock.venue.journal import JournalError
 from penstock.venue.sequencer import NodeStopped
 
 Port = Annotated[int, typer.Option(help="Port of the gateway and the page; 0 takes a free one.", min=0, max=65535)]
-Home = Annotated[Path | None, typer.Option(help="Folder for the journal and batches; default: a temporary one.")]
+Home = Annotated[
+    Path | None,
+    typer.Option(help="Empty folder for the journal and batches, kept; default: a temporary one.", file_okay=False),
+]
 Engine = Annotated[str, typer.Option(help="native (Rust), spec (Python), or auto: native where it is installed.")]
+INTERRUPTED = 130
+STOPPING = (
+    "stopping: everybody is closed, withdrawn, paid on chain and checked, which takes up to a minute; "
+    "Ctrl-C again ends it without that"
+)
 WARNING = "[bold yellow]Not audited; not for real money.[/] Development keys, development chain, short windows."
 
 
@@ -57,7 +66,10 @@ def run_demo(
     logging.basicConfig(level=logging.WARNING)
     try:
         found = asyncio.run(_demo(options))
-    except (ChainError, JournalError, NodeStopped, OSError, RuntimeError, TimeoutError) as error:
+    except Interrupted as interrupted:
+        REMARKS.print(f"demo: interrupted {interrupted}; nothing is reported", highlight=False, soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from interrupted
+    except (ChainError, JournalError, NodeStopped, OSError, RecordingError, RuntimeError, TimeoutError) as error:
         raise refuse(f"demo: {_plain(error, port)}") from error
     if report:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
@@ -95,9 +107,25 @@ def _plain(error: Exception, port: int) -> str:
 
 
 async def _demo(options: DemoOptions) -> dict[str, Any]:
-    demo = Demo(options, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
-    on_signals(demo.stop.set)
-    return await demo.run(_show_table)
+    def say(line: str) -> None:
+        REMARKS.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    demo = Demo(options, say)
+    running = asyncio.create_task(demo.run(_show_table))
+
+    def stop() -> None:
+        if demo.stop.is_set():
+            if not running.cancelling():
+                running.cancel()
+        else:
+            say(STOPPING if demo.begun else "stopping before the replay began")
+            demo.stop.set()
+
+    on_signals(stop)
+    try:
+        return await running
+    except asyncio.CancelledError as cancelled:
+        raise Interrupted("a second time, before everybody was out") from cancelled
 
 
 async def _up(port: int, home: Path | None, engine: str) -> None:

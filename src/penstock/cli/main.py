@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 
 from penstock import __version__
+from penstock.cli.claims import claim_account, prove_account
+from penstock.cli.dated import dated
 from penstock.cli.demo import run_demo, run_up
 from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
+from penstock.cli.oracle import oracles
 from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
 from penstock.cli.receipts import receipts
@@ -27,10 +30,14 @@ app.command("backup")(run_backup)
 app.command("restore")(run_restore)
 app.command("doctor")(run_doctor)
 app.command("follow")(run_follow)
+accounts.command("prove")(prove_account)
+accounts.command("claim")(claim_account)
 app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")
+app.add_typer(dated, name="dated")
 app.add_typer(journals, name="journal")
+app.add_typer(oracles, name="oracle")
 app.add_typer(orders, name="order")
 app.add_typer(receipts, name="receipts")
 app.add_typer(replays, name="replay")

@@ -1,14 +1,21 @@
 """Printing: tables for people, JSON for programs; results to stdout, everything else to stderr."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import msgspec
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from penstock.settlement.contracts import repository
 
 RESULTS = Console()
+PIPED: Final = Console(width=1 << 16)
+"""For tables that no terminal shows: whoever reads them cuts them."""
 REMARKS = Console(stderr=True)
 
 
@@ -18,24 +25,45 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table to stdout."""
-    table = Table(*columns, title=title)
+    """A table to stdout: as wide as the terminal, its first column whole; elsewhere as wide as it is."""
+    table = Table(*columns)
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    RESULTS.print(table)
+    first = table.columns[0]
+    first.no_wrap, first.min_width = True, max(map(cell_len, [columns[0], *(str(row[0]) for row in rows)]))
+    shown = RESULTS if RESULTS.is_terminal else PIPED
+    shown.print(Text(title), table, markup=False, sep="\n")
 
 
 def print_pairs(value: dict[str, Any], indent: str = "") -> None:
     """Nested names and values, a line each, to stdout."""
     for name, item in value.items():
         if isinstance(item, dict):
-            RESULTS.print(f"{indent}{name}", highlight=False)
+            RESULTS.print(f"{indent}{name}", markup=False, highlight=False, soft_wrap=True)
             print_pairs(item, indent + "  ")
         else:
-            RESULTS.print(f"{indent}{name:<28} {item}", highlight=False, soft_wrap=True)
+            RESULTS.print(f"{indent}{name:<28} {item}", markup=False, highlight=False, soft_wrap=True)
 
 
 def refuse(message: str) -> typer.Exit:
     """Say on stderr why it was refused; raise what this returns (exit code 1)."""
     REMARKS.print(message, style="red", markup=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def refuse_for(reason: str) -> typer.Exit:
+    """`refuse` with a reason's name and its sentence."""
+    return refuse(f"refused: {reason}: {sentence_of(reason)}")
+
+
+def sentence_of(reason: str) -> str:
+    """A reason's sentence from `schema/reasons.txt`; away from the repository, its name as words."""
+    return _sentences().get(reason) or reason.replace("_", " ").capitalize() + "."
+
+
+@cache
+def _sentences() -> dict[str, str]:
+    path = repository() / "schema" / "reasons.txt"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    rows = [line.split(maxsplit=1) for line in lines if line[:1].isalpha()]
+    return {row[0]: row[1] for row in rows if len(row) == 2}

@@ -14,7 +14,8 @@ Url = Annotated[str, typer.Option(envvar="PENSTOCK_URL", help="Where the gateway
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 accounts = typer.Typer(help="Subaccounts: all of it is public.", no_args_is_help=True)
-markets = typer.Typer(help="Instruments, books, trades.", no_args_is_help=True)
+markets = typer.Typer(help="Instruments, books and trades of a running venue.", no_args_is_help=True)
+Instrument = Annotated[str, typer.Argument(help="As `market list` names it.")]
 batches = typer.Typer(help="Batches on chain.", no_args_is_help=True)
 
 
@@ -32,15 +33,9 @@ def show_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = Fals
             print_table(name, list(rows[0]), [list(row.values()) for row in rows])
 
 
-@accounts.command("prove")
-def prove_account(subaccount: int, url: Url = DEFAULT_URL) -> None:
-    """The proof that `Vault.claim` takes, as JSON."""
-    print_json(ask(url, "penstock/get_proof", {"subaccount": subaccount}))
-
-
 @markets.command("list")
 def list_markets(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """The listed instruments."""
+    """The listed instruments, their ticks, smallest amounts and fees."""
     found = ask(url, "public/get_instruments", {"currency": "any"})
     if as_json:
         print_json(found)
@@ -50,8 +45,13 @@ def list_markets(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 
 @markets.command("book")
-def show_book(instrument: str, depth: int = 10, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """The best levels of one book."""
+def show_book(
+    instrument: Instrument,
+    depth: Annotated[int, typer.Option(help="Levels a side, 1 to 1000.")] = 10,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """The best levels of one book, asks above bids: prices in USD, amounts in coin."""
     book = ask(url, "public/get_order_book", {"instrument_name": instrument, "depth": depth})
     if as_json:
         print_json(book)
@@ -61,8 +61,26 @@ def show_book(instrument: str, depth: int = 10, url: Url = DEFAULT_URL, as_json:
     print_table(f"{instrument}  mark {book['mark_price']}  index {book['index_price']}", ["bid", "price", "ask"], rows)
 
 
+@markets.command("trades")
+def show_trades(
+    instrument: Instrument,
+    count: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 10,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """The newest trades of one market, newest first; the direction is the taker's, times are venue time."""
+    found = ask(url, "public/get_last_trades_by_instrument", {"instrument_name": instrument, "count": count})
+    if as_json:
+        print_json(found)
+        return
+    columns = ["trade_id", "timestamp", "direction", "price", "amount"]
+    print_table(instrument, columns, [[row[c] for c in columns] for row in found["trades"]])
+
+
 @batches.command("list")
-def list_batches(count: int = 10, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def list_batches(
+    count: Annotated[int, typer.Option(help="How many.")] = 10, url: Url = DEFAULT_URL, as_json: AsJson = False
+) -> None:
     """The newest batches, newest first."""
     found = ask(url, "penstock/get_batches", {"count": count})
     if as_json:

@@ -32,10 +32,13 @@ def run(
     seconds: Seconds = None,
     pace: Pace = "1",
     levels: Levels = "20",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave orders, positions and money where they are at the end.")
+    ] = False,
     lines: Annotated[bool, typer.Option("--lines", help="Print progress as one JSON object a line.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Mirror a recording at a venue that has the development accounts funded, then flatten and withdraw."""
+    """Mirror a recording at a venue that has the development accounts funded, then flatten and withdraw everybody."""
     options = ReplayOptions(pace=read_pace(pace), levels=read_levels(levels), seconds=seconds)
 
     def report(figures: dict[str, Any]) -> None:
@@ -46,7 +49,7 @@ def run(
             REMARKS.print(f"{figures['phase']}: {figures.get('tape', '')}", end="\r")
 
     try:
-        found = asyncio.run(_run(url, recording or sample_folder(), options, report))
+        found = asyncio.run(_run(url, recording or sample_folder(), options, report, close=not keep))
     except (RecordingError, GatewayError, ConnectionError, OSError, ValueError) as error:
         raise refuse(f"replay: {error}") from error
     if lines:
@@ -55,12 +58,12 @@ def run(
         (print_json if as_json else print_pairs)(found)
 
 
-async def _run(url: str, folder: Path, options: ReplayOptions, report: Any) -> dict[str, Any]:
+async def _run(url: str, folder: Path, options: ReplayOptions, report: Any, *, close: bool) -> dict[str, Any]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    return await run_replay(url, folder, options, stop, report)
+    return await run_replay(url, folder, options, stop, report, close=close)
 
 
 @replays.command("share")

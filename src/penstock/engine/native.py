@@ -13,12 +13,15 @@ from penstock.protocol.settlement import AccountProof
 from penstock.protocol.signing import Domain, Member
 from penstock.protocol.terms import Genesis
 from penstock.protocol.views import (
+    MARKET_VIEW,
     AccountView,
     AtRest,
     MarketView,
+    WhatIf,
     decode_account_view,
     decode_market_view,
     decode_resting,
+    decode_what_if,
 )
 from penstock.protocol.wire import PackedMessage, decode_applied, encode_command
 
@@ -210,5 +213,13 @@ class NativeEngine:
 
     def markets(self) -> list[MarketView]:
         """Every listed market now, by its number."""
-        views = (self.market(terms.market) for terms in sorted(self._genesis.markets, key=lambda t: t.market))
-        return [view for view in views if view is not None]
+        packed, length = self._core.markets(), MARKET_VIEW.length
+        return [decode_market_view(packed[at : at + length]) for at in range(0, len(packed), length)]
+
+    def what_if(self, subaccount: int, market: int, change: int, price: int) -> WhatIf | None:
+        """The account had it just bought `change` size units (sold, if negative) at `price`, no fee taken.
+
+        None for an unknown subaccount or market. Raises ValueError for a fill that no width holds.
+        """
+        packed = self._core.what_if(subaccount, market, change, price)
+        return None if packed is None else decode_what_if(packed)

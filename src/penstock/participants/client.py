@@ -32,12 +32,20 @@ class ConnectionLost(ConnectionError):
 
 
 class GatewayError(Exception):
-    """The gateway answered a JSON-RPC call with an error; `reason` is a name of `schema/reasons.txt` or None."""
+    """The gateway answered a JSON-RPC call with an error: its code, and what it said of the reason.
 
-    def __init__(self, code: int, message: str, reason: str | None) -> None:
-        super().__init__(f"{message} ({code}{', ' + reason if reason else ''})")
+    `param` is the parameter at fault and `allowed` what it may be, None where the gateway names none.
+    """
+
+    def __init__(
+        self, code: int, message: str, reason: str | None = None, param: str | None = None, allowed: str | None = None
+    ) -> None:
+        said = [message, reason or "", f"{param}: {allowed}" if param and allowed else param or allowed or ""]
+        super().__init__(f"{': '.join(part for part in said if part)} ({code})")
         self.code = code
         self.reason = reason
+        self.param = param
+        self.allowed = allowed
 
 
 class Outcome(Struct, frozen=True):
@@ -347,8 +355,9 @@ class GatewayClient:
             future.set_result(msgspec.json.decode(frame.result))
             return
         details = frame.error.get("data")
-        reason = details.get("reason") if isinstance(details, dict) else None
-        future.set_exception(GatewayError(frame.error.get("code", 0), frame.error.get("message", ""), reason))
+        told = details if isinstance(details, dict) else {}
+        said = [str(told[name]) if name in told else None for name in ("reason", "param", "allowed")]
+        future.set_exception(GatewayError(frame.error.get("code", 0), frame.error.get("message", ""), *said))
 
     def _lose(self, why: str) -> None:
         if self._lost is not None:

@@ -86,8 +86,11 @@ class ReceiptBook:
     def __init__(
         self, separator: bytes, operator: bytes, *, on_fault: Callable[[Fault], None] = lambda _: None
     ) -> None:
-        """A book in memory. `operator` is the address (20 bytes) that the client expects, from whom it trusts."""
-        self.venue = Venue(separator, operator)
+        """A book in memory. `operator` is the address (20 bytes) that the client expects, from whom it trusts.
+
+        Raises ValueError for a separator that is not 32 bytes, or an operator that is not 20.
+        """
+        self.venue = Venue(_whole("separator", separator, 32), _whole("operator", operator, 20))
         self.faults: list[Fault] = []
         self.head: Receipt | None = None
         self.receipts = 0
@@ -106,7 +109,8 @@ class ReceiptBook:
     ) -> Self:
         """The book kept in a folder, or a new one there; signatures checked when they came are not checked again.
 
-        Raises BookForeign for another venue's, BookDamaged for a line that does not read, or OSError.
+        Raises ValueError as `ReceiptBook` does and before there is a file, BookForeign for another venue's,
+        BookDamaged for a line that does not read, or OSError.
         """
         book = cls(separator, operator)
         with ExitStack() as opened:
@@ -361,6 +365,14 @@ def check_book(path: Path, venue: Venue) -> Checked:
 def book_path(path: Path) -> Path:
     """The file of a book that is named by it or by its folder."""
     return path / FILE_NAME if path.is_dir() else path
+
+
+def _whole(name: str, value: Any, length: int) -> bytes:
+    """`value` if it is so many bytes. Raises ValueError."""
+    if not isinstance(value, bytes) or len(value) != length:
+        seen = f"{len(value)} bytes" if isinstance(value, bytes) else f"a {type(value).__name__}"
+        raise ValueError(f"{name}: {length} bytes are wanted, not {seen}")
+    return value
 
 
 def _read_place(said: Any) -> tuple[_Place | None, str]:

@@ -11,6 +11,7 @@ from penstock.protocol.commands import (
     GrantSession,
     PlaceOrder,
     Record,
+    RevokeSession,
     Withdraw,
 )
 from penstock.protocol.quantities import ANY_FILL, MICRO, NO_DEADLINE
@@ -73,11 +74,16 @@ class Session:
         fill_guard: int = ANY_FILL,
         max_fee_ppm: int = DEFAULT_MAX_FEE_PPM,
         deadline: int = NO_DEADLINE,
+        builder: int = 0,
+        builder_fee_ppm: int = 0,
     ) -> PlaceOrder:
-        """A record that places or replaces the slot's order; `price` in price units, `size` in size units."""
+        """A record that places or replaces the slot's order; `price` in price units, `size` in size units.
+
+        What the order takes pays `builder_fee_ppm` (at most 1,000) to the subaccount `builder`.
+        """
         return PlaceOrder(
             self.subaccount, slot, self.nonce(slot), deadline, market, side, price, size, fill_guard,
-            time_in_force, post_only, reduce_only, max_fee_ppm,
+            time_in_force, post_only, reduce_only, max_fee_ppm, builder, builder_fee_ppm,
         )  # fmt: skip
 
     def cancel(self, slot: int, deadline: int = NO_DEADLINE) -> CancelOrder:
@@ -94,12 +100,19 @@ class Session:
         return Withdraw(self.subaccount, slot, self.nonce(slot), deadline, amount)
 
     def grant(self, key: bytes, expiry: int, slots: Slots, scopes: int, slot: int = 2) -> GrantSession:
-        """A record that lets `key` (20-byte address) sign until `expiry` (s) for every market."""
+        """A record that lets `key` (20-byte address) sign until `expiry` (s) for every market, the owner's to sign.
+
+        The venue refuses slots that another live key has: `revoke` that one first.
+        """
         every_underlying, every_kind = (1 << 64) - 1, (1 << 8) - 1
         return GrantSession(
             self.subaccount, slot, self.nonce(slot), NO_DEADLINE, key, expiry, slots.first, slots.last, scopes,
             every_underlying, every_kind,
         )  # fmt: skip
+
+    def revoke(self, key: bytes, slot: int = 2) -> RevokeSession:
+        """A record that ends `key` (20-byte address) and its resting orders at once, the owner's to sign."""
+        return RevokeSession(self.subaccount, slot, self.nonce(slot), NO_DEADLINE, key)
 
     def seal(self, record: Record) -> bytes:
         """The envelope of one record, signed."""

@@ -280,3 +280,29 @@ def default_markets() -> tuple[MarketTerms, ...]:
         _perpetual(0, "BTC", 0, "0.1", "0.00001", 100),
         _perpetual(1, "ETH", 1, "0.01", "0.0001", 10),
     )
+
+
+def default_templates() -> tuple[Template, ...]:
+    """What anybody may list beside the perpetuals: futures and options on BTC (0, 1) and ETH (2, 3), every date.
+
+    Strikes of 500 and 25 USD, up to half the index away. Short options need Deribit's 15 and 7.5 %, large ones more.
+    """
+    btc, eth = (replace(terms, market=0, stale_after=60 * MICRO) for terms in default_markets())
+    tiers = (
+        Tier(10_000_000 * MICRO, 150_000, 75_000),
+        Tier(100_000_000 * MICRO, 250_000, 125_000),
+        Tier((1 << 95) - 1, 500_000, 250_000),
+    )
+    found = []
+    for number, terms, tick, lot, step in ((0, btc, 50, 1_000, 5_000), (2, eth, 20, 1_000, 2_500)):
+        future = replace(terms, name=f"{terms.base}_USDC", kind=FUTURE, mark_band_ppm=100_000, funding_cap=0)
+        option = replace(
+            future, kind=OPTION, tick=tick, lot=lot, tiers=tiers, price_step_ppm=20_000, mark_band_ppm=50_000,
+            liquidation_band_ppm=30_000,
+        )  # fmt: skip
+        perpetual = number // 2
+        found += [
+            Template(number, future, ALL_DATES, perpetual),
+            Template(number + 1, option, ALL_DATES, perpetual, step, 500_000),
+        ]
+    return tuple(found)

@@ -1,8 +1,10 @@
 """Taking money out: a claim on the vault, checked here by the contract's own rule before it costs gas."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
+from eth_abi.abi import encode
 
 from penstock.protocol.words import keccak
 from penstock.settlement.chain import Receipt
@@ -15,6 +17,10 @@ _HEADER: Final = 128
 _POSITION: Final = 32
 _MAX_LEAF: Final = 1152
 _SIBLINGS: Final = 36
+
+
+CLAIM_TYPES: Final = ("uint24", "bytes", "bytes32[36]", "bytes32", "bytes32", "bytes32", "bytes32", "uint64")
+"""Of `Vault.claim`'s arguments, which are the fields of `Claim`."""
 
 
 class ClaimRefused(Exception):
@@ -43,6 +49,29 @@ class Withdrawn(msgspec.Struct, frozen=True):
 
     owner: bytes
     withdrawn: int
+
+
+def read_claim(told: Mapping[str, Any]) -> Claim:
+    """A claim as `penstock/get_proof` tells it, bytes in 0x hex. Raises ValueError naming the field."""
+    fields: dict[str, Any] = {}
+    for name, kind in zip(Claim.__struct_fields__, CLAIM_TYPES, strict=True):
+        value = told.get(name)
+        try:
+            if kind.startswith("uint"):
+                fields[name] = msgspec.convert(value, int)
+            elif kind == "bytes32[36]":
+                fields[name] = tuple(_unhexed(sibling) for sibling in msgspec.convert(value, list[str]))
+            else:
+                fields[name] = _unhexed(msgspec.convert(value, str))
+        except ValueError as error:
+            raise ValueError(f"{name}: {kind} is wanted: {error}") from error
+    return Claim(**fields)
+
+
+def claim_payload(claim: Claim) -> bytes:
+    """Selector and arguments of `Vault.claim`. Raises ValueError for a claim that does not fit them."""
+    selector = keccak(f"claim({','.join(CLAIM_TYPES)})".encode())[:4]
+    return selector + encode(CLAIM_TYPES, msgspec.structs.astuple(claim))
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -89,3 +118,7 @@ def verify_claim(claim: Claim, root: bytes) -> Withdrawn:
 def pay(vault: Contract, claim: Claim, sender: bytes) -> Receipt:
     """Have the vault pay the claim to its owner; `sender` only pays the gas. Raises ChainError with the reason."""
     return vault.send("claim", *msgspec.structs.astuple(claim), sender=sender)
+
+
+def _unhexed(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))

@@ -4,7 +4,8 @@ import http.client
 import json
 import threading
 import time
-from typing import Any, Final
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 _IDLE_LIMIT: Final = 5.0
 
@@ -22,12 +23,24 @@ class RpcError(Exception):
 class Rpc:
     """Requests to one server. Safe to share between threads; each waits for its turn."""
 
-    def __init__(self, host: str, port: int, timeout: float = 30.0) -> None:
+    def __init__(self, host: str, port: int, timeout: float = 30.0, *, path: str = "/", secure: bool = False) -> None:
         # http.client sets TCP_NODELAY itself; without it each request would wait for an acknowledgement.
-        self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self._connection = kind(host, port, timeout=timeout)
+        self._path = path
         self._lock = threading.Lock()
         self._number = 0
         self._used_at = time.monotonic()
+
+    @classmethod
+    def to(cls, url: str) -> Self:
+        """Requests to `http[s]://HOST[:PORT][/PATH]`. Raises ValueError for another kind of URL."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"rpc {url!r}: http:// or https:// and a host")
+        secure = parts.scheme == "https"
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(parts.hostname, parts.port or (443 if secure else 80), path=path, secure=secure)
 
     def request(self, method: str, *params: Any) -> Any:
         """The method's result. Raises RpcError for an error answer, OSError when the server does not answer.
@@ -41,7 +54,7 @@ class Rpc:
             self._number += 1
             body = json.dumps({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
             try:
-                self._connection.request("POST", "/", body.encode(), {"Content-Type": "application/json"})
+                self._connection.request("POST", self._path, body.encode(), {"Content-Type": "application/json"})
                 answer = json.loads(self._connection.getresponse().read())
             except (http.client.HTTPException, OSError, ValueError) as error:
                 self._connection.close()

@@ -67,9 +67,12 @@ _MORE_OWNER_KEYS: Final = (
     "ac8698a440d33b866b6ffe8775621ce1a4e6ebd04ab7980deb97b3d997fc64fb",
 )
 _DEPLOYER, _OPERATOR, _FIRST_ORACLE, _FIRST_TRADER = 0, 1, 2, 5
+_GUARDIAN, _GOVERNOR = 18, 19
+_FIRST_DATED, _FIRST_DATED_SESSION = 14, 9
 MAKER: Final = "maker"
 TAKER: Final = "taker"
 GUEST: Final = "guest"
+DATED_BASES: Final = ("BTC", "ETH")
 _GUEST_PLACE: Final = 8
 MORE_MAKERS: Final = MappingProxyType({"BTC_USDC-PERPETUAL": 12, "ETH_USDC-PERPETUAL": 8})
 """The recorded books reach 5,170 levels a side; an account may have 1,024 open orders."""
@@ -156,6 +159,28 @@ def guest() -> Trader:
     return Trader(GUEST, "", _GUEST_PLACE + 1, bytes.fromhex(owner), bytes.fromhex(session))
 
 
+def dated_traders() -> tuple[Trader, ...]:
+    """Who trades futures and options in a demo: per coin, which they name for instrument, a maker and a taker.
+
+    They come behind everybody else and have an owner each; one account may hold 32 positions, so a coin is enough.
+    """
+    first = max(trader.subaccount for trader in local_accounts().traders) + 1
+    parts = [(base, role) for base in DATED_BASES for role in (MAKER, TAKER)]
+    return tuple(
+        Trader(
+            role, base, first + i, bytes.fromhex(_OWNER_KEYS[_FIRST_DATED + i]),
+            bytes.fromhex(_SESSION_KEYS[_FIRST_DATED_SESSION + i]),
+        )
+        for i, (base, role) in enumerate(parts)
+    )  # fmt: skip
+
+
+def roles() -> tuple[Signer, Signer]:
+    """The guardian and the governor of a local venue."""
+    return Signer(bytes.fromhex(_OWNER_KEYS[_GUARDIAN])), Signer(bytes.fromhex(_OWNER_KEYS[_GOVERNOR]))
+
+
 def everybody() -> list[Trader]:
-    """All traders a local venue funds, by subaccount: eight, the guest, then the makers' further subaccounts."""
-    return sorted([*local_accounts().traders, guest()], key=lambda trader: trader.subaccount)
+    """All traders a local venue funds, by subaccount: eight, the guest, the makers' further subaccounts, and those of
+    futures and options."""
+    return sorted([*local_accounts().traders, guest(), *dated_traders()], key=lambda trader: trader.subaccount)

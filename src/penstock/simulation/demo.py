@@ -7,26 +7,37 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from penstock.protocol.commands import SweepFees
+from penstock.protocol.quantities import MICRO
 from penstock.protocol.signing import Signer
 from penstock.protocol.verdicts import Finding
 from penstock.settlement.batches import batch_count, root_at
 from penstock.settlement.contracts import repository
 from penstock.simulation.accounts import everybody, local_accounts
+from penstock.simulation.children import Child, ChildEnded
+from penstock.simulation.dated.plan import next_expiry
 from penstock.simulation.exit_drill import Conservation, Exits, claim_all, conserve
 from penstock.simulation.local_chain import LocalChain, fund, open_local_chain
-from penstock.simulation.local_venue import LocalVenue, dev_clock
+from penstock.simulation.local_venue import LocalVenue, check_start, dev_clock
+from penstock.simulation.recording import check_folder
+from penstock.simulation.replay_run import sample_folder
 from penstock.simulation.watching import Watched, watch
+from penstock.spec.state import EXPIRED
 from penstock.venue.outcomes import Recorded
 from penstock.venue.recovery import Roots, replay_journal
 
-SILENCE = 180.0
-"""Seconds without a line from the replay after which it counts as hung; measuring the whole tape is silent longest."""
+AHEAD: Final = 45 * 60
+"""Seconds of venue time before the first expiry at which a demo begins."""
+PATIENCE: Final = 60.0
+"""Seconds that trading, and later expiring, futures and options may take."""
+BEFORE: Final = ("starting", "loading", "preparing")
+"""Phases in which nothing has been played."""
+DISK_USE: Final = "; every level at real time writes about 160 MB a minute"
 Say = Callable[[str], None]
 Show = Callable[["Demo"], Coroutine[Any, Any, None]]
 
@@ -46,41 +57,70 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
     recording: Path | None = None
 
 
+class Interrupted(Exception):
+    """It was stopped before the replay began, or told twice to stop: there is nothing to report."""
+
+
 class Demo:
     """One run. `progress` may be read at any time while it runs."""
 
     def __init__(self, options: DemoOptions, say: Say) -> None:
         self.options = options
-        self.progress: dict[str, Any] = {"phase": "starting"}
         self.venue: LocalVenue | None = None
         self.stop = asyncio.Event()
         self._say = say
         self._accounts = local_accounts()
-        self._replay: asyncio.subprocess.Process | None = None
+        self._replay: Child | None = None
+        self._dated: Child | None = None
+        self._expiry = next_expiry(int(time.time()) + AHEAD)
+        """The first at least so far ahead; venue time begins that much before it."""
 
     async def run(self, show: Show) -> dict[str, Any]:
-        """Everything from chain to report. `show` runs beside the replay and is cancelled after it."""
+        """Everything from chain to report. `show` runs beside the replay and is cancelled after it.
+
+        Raises Interrupted when `stop` is set before the replay has begun; OSError for a home or port in use, and
+        RecordingError for a recording that is not there, before there is a chain.
+        """
+        check_start(self.options.home, self.options.port)
+        check_folder(self.options.recording or sample_folder())
         home = self.options.home or Path(tempfile.mkdtemp(prefix="penstock-demo-"))
-        local = await asyncio.to_thread(open_local_chain, self._accounts, int(time.time()))
+        self._say(f"home {home.resolve()}{DISK_USE if self.options.home else f', removed at the end{DISK_USE}'}")
+        local = await asyncio.to_thread(open_local_chain, self._accounts, self._expiry - AHEAD)
         try:
             self._say(local.chain.describe())
+            self._go_on()
             await self._open(local, home)
+            self._go_on()
             return await self._play_and_leave(local, home, show)
         finally:
-            await self._end_replay()
+            await self._end_children()
             if self.venue is not None:
                 await self.venue.stop()
             local.close()
             if self.options.home is None:
                 shutil.rmtree(home, ignore_errors=True)
 
+    @property
+    def progress(self) -> dict[str, Any]:
+        """The replay's newest line."""
+        return {"phase": "starting"} if self._replay is None else self._replay.progress
+
+    @property
+    def begun(self) -> bool:
+        """Whether the replay has begun, so that there is something to close, withdraw and report."""
+        return self.progress["phase"] not in BEFORE
+
+    def _go_on(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted("before the replay began")
+
     async def _open(self, local: LocalChain, home: Path) -> None:
         owners = [trader.owner().address for trader in everybody()]
         await asyncio.to_thread(fund, local, self._accounts, owners)
         pace = None if self.options.pace == "max" else self.options.pace
         self.venue = LocalVenue(
-            local, home, dev_clock(pace), port=self.options.port, console=console_folder(), chart_library=charts(),
-            engine=self.options.engine, operator=Signer(self._accounts.operator),
+            local, home, dev_clock(pace, self._expiry - AHEAD), port=self.options.port, console=console_folder(),
+            chart_library=charts(), engine=self.options.engine, operator=Signer(self._accounts.operator),
         )  # fmt: skip
         await self.venue.start()
         await self.venue.credited(len(owners))
@@ -91,59 +131,68 @@ class Demo:
         assert self.venue is not None
         showing = asyncio.create_task(show(self))
         try:
-            replayed = await self._run_replay()
+            replayed, dated = await self._play(self.venue)
         finally:
             showing.cancel()
             await asyncio.gather(showing, return_exceptions=True)
         self._say("everything is flat and withdrawn; sweeping fees, posting the last batch")
-        return await self._leave(local, home, replayed)
+        return await self._leave(local, home, replayed, dated)
 
-    async def _run_replay(self) -> dict[str, Any]:
-        """The replay as a child process; its progress lines become `progress`."""
-        assert self.venue is not None
-        self._replay = await asyncio.create_subprocess_exec(
-            *replay_command(self.venue.node.url, self.options),
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            limit=1 << 20,
-        )
+    async def _play(self, venue: LocalVenue) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The replay, and beside it, once it has prices, futures and options, until their first expiry is over."""
+        self._replay = Child("replay", replay_command(venue.node.url, self.options), venue.check)
+        self._dated = Child("futures and options", dated_command(venue.node.url), venue.check)
         stopping = asyncio.create_task(self._stop_replay())
+        trading = asyncio.create_task(self._trade_dated())
         try:
-            return await self._read_progress(self._replay)
+            replayed = await self._replay.run()
+            await self._pass_expiry(venue, trading)
+            self._dated.terminate()
+            return replayed, await trading
+        except ChildEnded:
+            if not self.begun:
+                self._go_on()
+            raise
         finally:
-            stopping.cancel()
+            for task in (stopping, trading):
+                task.cancel()
+            await asyncio.gather(stopping, trading, return_exceptions=True)
 
-    async def _read_progress(self, replay: asyncio.subprocess.Process) -> dict[str, Any]:
-        assert replay.stdout is not None and self.venue is not None
-        heard = time.monotonic()
-        while True:
-            self.venue.check()
-            try:
-                line = await asyncio.wait_for(replay.stdout.readline(), 1.0)
-            except TimeoutError:
-                if time.monotonic() - heard > SILENCE:
-                    raise RuntimeError(
-                        f"the replay was silent for {SILENCE:.0f} s while {self.progress['phase']}"
-                    ) from None
-                continue
-            if not line:
-                raise RuntimeError(f"the replay ended early with exit code {await replay.wait()}")
-            heard = time.monotonic()
-            self.progress = msgspec.json.decode(line)
-            if self.progress["phase"] == "done":
-                return self.progress
+    async def _trade_dated(self) -> dict[str, Any]:
+        assert self._dated is not None
+        while not self.begun:
+            await asyncio.sleep(0.1)
+        return await self._dated.run()
+
+    async def _pass_expiry(self, venue: LocalVenue, trading: "asyncio.Task[Any]") -> None:
+        """Take the Dev clock past the first expiry, and wait until everything in it is cash."""
+        assert self._dated is not None
+        async with asyncio.timeout(PATIENCE):
+            while not self._dated.progress.get("taker_fills") and not trading.done():
+                await asyncio.sleep(0.1)
+            self._say("the Dev clock goes on to the first expiry, 08:00 UTC")
+            for step in range(-8, 5):
+                venue.clock.not_before(self._expiry * MICRO + step * MICRO // 2)
+                await asyncio.sleep(0.25)
+            while not trading.done() and not settled(venue):
+                await asyncio.sleep(0.1)
 
     async def _stop_replay(self) -> None:
         await self.stop.wait()
-        if self._replay is not None and self._replay.returncode is None:
-            self._replay.terminate()
-
-    async def _end_replay(self) -> None:
-        if self._replay is not None and self._replay.returncode is None:
+        assert self._replay is not None
+        while not self.begun:
             self._replay.kill()
-            await self._replay.wait()
+            await asyncio.sleep(0.05)  # at the first try it may be no process yet
+        self._replay.terminate()
 
-    async def _leave(self, local: LocalChain, home: Path, replayed: dict[str, Any]) -> dict[str, Any]:
+    async def _end_children(self) -> None:
+        for child in (self._replay, self._dated):
+            if child is not None:
+                await child.end()
+
+    async def _leave(
+        self, local: LocalChain, home: Path, replayed: dict[str, Any], dated: dict[str, Any]
+    ) -> dict[str, Any]:
         assert self.venue is not None
         venue, batcher = self.venue, self.venue.batcher
         if venue.node.keepers is not None:
@@ -169,16 +218,25 @@ class Demo:
         self._say("replaying the journal from nothing")
         recovered = await asyncio.to_thread(replay_journal, home, local.genesis, engine=self.options.engine)
         return build_report(
-            self.options, venue, statistics, replayed, exits, conservation, engine_root, on_chain, watched, recovered
-        )
+            self.options, venue, statistics, replayed, dated, exits, conservation, engine_root, on_chain, watched,
+            recovered,
+        )  # fmt: skip
 
 
 async def sweep(venue: LocalVenue) -> None:
     """Poke every market's fees and dust to subaccount 0 until the engine says there are none."""
-    for terms in venue.local.genesis.markets:
-        answer = await venue.node.sequencer.submit_local(SweepFees(terms.market))
+    for view in venue.engine.markets():
+        answer = await venue.node.sequencer.submit_local(SweepFees(view.market))
         if not isinstance(answer, Recorded):
-            raise RuntimeError(f"fees of {terms.name} were not swept: {answer}")
+            raise RuntimeError(f"fees of market {view.market} were not swept: {answer}")
+
+
+def settled(venue: LocalVenue) -> bool:
+    """Whether every contract whose time is over has expired, and nobody holds a position in one."""
+    markets = venue.node.market_data.markets
+    over = {number for number, market in markets.items() if market.over(venue.clock.now())}
+    held = {number for positions in venue.node.market_data.positions.values() for number in positions}
+    return all(markets[number].flags & EXPIRED for number in over) and not over & held
 
 
 def build_report(
@@ -186,6 +244,7 @@ def build_report(
     venue: LocalVenue,
     statistics: dict[str, Any],
     replayed: dict[str, Any],
+    dated: dict[str, Any],
     exits: Exits,
     conservation: Conservation,
     engine_root: bytes,
@@ -215,6 +274,7 @@ def build_report(
         "venue_mid_error_bps": replayed["venue_mid_error_bps"],
         "ack_ms": {name: replayed["ack_ms"][name] for name in ("p50", "p99")},
         "closed": replayed["closed"],
+        "dated": {name: value for name, value in dated.items() if name != "phase"},
         "batches": len(batcher.posted),
         "ledger_entries": batcher.entries,
         "engine_root": "0x" + engine_root.hex(),
@@ -235,7 +295,9 @@ def problems(report: dict[str, Any]) -> list[str]:
     """What of a report must not be: empty when the demo did what it promises."""
     exits, conservation, watched = report["exits"], report["conservation"], report["watched"]
     checks = {
-        "not every position was closed": report["closed"]["flat"],
+        "not every position was closed": report["closed"]["flat"] and report["dated"]["closed"]["flat"],
+        "no future or option expired": bool(report["dated"]["expired"]),
+        "no option was traded": bool(report["dated"]["taker_fills"].get("options")),
         "the settlement root on chain is another": report["settlement_root"] == report["settlement_root_on_chain"],
         "not every subaccount proved its exit": exits["proved"] == exits["subaccounts"],
         "not every subaccount was paid to the last unit": exits["paid"] == exits["subaccounts"],
@@ -258,6 +320,11 @@ def replay_command(url: str, options: DemoOptions) -> list[str]:
         command += ["--recording", str(options.recording)]
     command += ["--seconds", str(options.seconds if options.seconds is not None else 1e9)]
     return command
+
+
+def dated_command(url: str) -> list[str]:
+    """The command line of the child that plays futures and options."""
+    return [sys.executable, "-m", "penstock", "dated", "run", "--lines", "--url", url]
 
 
 def console_folder() -> Path:

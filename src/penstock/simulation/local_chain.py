@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.signing import Signer
-from penstock.protocol.terms import Genesis, default_markets
+from penstock.protocol.terms import Genesis, default_markets, default_templates
 from penstock.settlement.chain import Chain
 from penstock.settlement.contracts import Library
 from penstock.settlement.deployment import Deployment, deploy, vault_address
 from penstock.settlement.local_chain import open_chain
 from penstock.settlement.vault import open_subaccount
-from penstock.simulation.accounts import Accounts
+from penstock.simulation.accounts import Accounts, roles
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 
@@ -52,7 +52,11 @@ def open_local_chain(
     try:
         operator = Signer(accounts.operator).address
         oracles = tuple(sorted(Signer(key).address for key in accounts.oracles))
-        genesis = Genesis(chain.chain_id, vault_address(chain, operator), default_markets(), oracles, ORACLE_THRESHOLD)
+        guardian, governor = (role.address for role in roles())
+        genesis = Genesis(
+            chain.chain_id, vault_address(chain, operator), default_markets(), oracles, ORACLE_THRESHOLD,
+            default_templates(), guardian, governor,
+        )  # fmt: skip
         state = State.from_genesis(genesis)
         deployment = deploy(
             chain,

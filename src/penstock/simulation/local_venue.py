@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from penstock.venue.sequencer import Executed, NodeStopped
 
 log = logging.getLogger(__name__)
 
+HOST: Final = "127.0.0.1"
 BATCH_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.25
 UNSAFE: Final = (
@@ -65,6 +67,7 @@ class LocalVenue:
         config = NodeConfig(
             home=home,
             genesis=local.genesis,
+            host=HOST,
             port=port,
             console=console,
             chart_library=chart_library,
@@ -156,11 +159,21 @@ class LocalVenue:
 
 def check_home(home: Path) -> None:
     """Raises FileExistsError when a journal is there: a local chain starts new, and an old journal is of another."""
-    journal = home / "journal"
+    journal = home.resolve() / "journal"
     if journal.exists():
         raise FileExistsError(f"{journal} exists: a development chain starts from nothing, so give an empty home")
 
 
-def dev_clock(pace: float | None) -> DevClock:
-    """A Dev clock from now at `pace` times real time; None is driven by the replay."""
-    return DevClock(time.time_ns() // 1000, 0.0 if pace is None else pace)
+def check_start(home: Path | None, port: int) -> None:
+    """What can be refused before there is a chain: OSError for a home with a journal in it, or a port that is taken."""
+    if home is not None:
+        check_home(home)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
+
+
+def dev_clock(pace: float | None, start: int | None = None) -> DevClock:
+    """A Dev clock from `start` (s; None: now) at `pace` times real time; None is driven by the replay."""
+    begins = time.time_ns() // 1000 if start is None else start * MICRO
+    return DevClock(begins, 0.0 if pace is None else pace)

@@ -1,4 +1,4 @@
-"""The oracle of a replayed world: index and mark, in steps the venue accepts, signed by a quorum."""
+"""The oracle of a replayed world: index, mark and its premium, in steps the venue accepts, signed by a quorum."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from penstock.participants.client import Answer, GatewayClient
 from penstock.protocol.commands import PublishPrice
-from penstock.protocol.quantities import PPM
+from penstock.protocol.quantities import PPM, RATE_SCALE, div_trunc
 from penstock.protocol.signing import Signer, seal
 from penstock.simulation.replay_statistics import ReplayStatistics
 
@@ -95,7 +95,8 @@ class PriceFeed:
         before = (price.index, price.mark)
         price.published_at = self._client.venue_time
         price.index, price.mark = index, mark
-        record = PublishPrice(market, price.published_at, index, mark)
+        premium = div_trunc((mark - index) * RATE_SCALE, index)
+        record = PublishPrice(market, price.published_at, index, mark, premium)
         future = self._client.send(seal(self._separator, record, self._quorum))
         self._statistics.prices += 1
 

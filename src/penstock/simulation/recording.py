@@ -143,6 +143,13 @@ def load_recording(folder: Path, markets: tuple[RecordedMarket, ...] = (BTC, ETH
     return Recording({market.instrument: market for market in markets}, events, index)
 
 
+def check_folder(folder: Path, markets: tuple[RecordedMarket, ...] = (BTC, ETH)) -> None:
+    """Whether each market's files are there, without reading them. Raises RecordingError."""
+    for market in markets:
+        _find(folder, market.perpetual)
+        _find(folder, market.spot)
+
+
 def load_file(path: Path, scale: Scale) -> list[Event]:
     """One file's events in exchange-time order; trades first at equal times, else in file order.
 
@@ -156,9 +163,9 @@ def load_file(path: Path, scale: Scale) -> list[Event]:
                 reader.number += 1
                 reader.read(line)
     except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise RecordingError(f"{path.name}: unreadable after line {reader.number}: {error}") from error
+        raise RecordingError(f"{path.resolve()}: unreadable after line {reader.number}: {error}") from error
     except (msgspec.DecodeError, ValueError, ArithmeticError) as error:
-        raise RecordingError(f"{path.name}: line {reader.number}: {error}") from error
+        raise RecordingError(f"{path.resolve()}: line {reader.number}: {error}") from error
     return reader.ordered()
 
 
@@ -317,7 +324,7 @@ def _open(path: Path) -> gzip.GzipFile | lzma.LZMAFile:
         return gzip.open(path, "rb")
     if path.suffix == ".xz":
         return lzma.open(path, "rb")
-    raise RecordingError(f"{path.name}: not a .gz or .xz file")
+    raise RecordingError(f"{path.resolve()}: not a .gz or .xz file")
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -325,7 +332,7 @@ def _find(folder: Path, name: str) -> Path:
         path = folder / f"{name}{suffix}"
         if path.exists():
             return path
-    raise RecordingError(f"{name}: neither .xz nor .gz in {folder.name}")
+    raise RecordingError(f"{name}: neither .xz nor .gz in {folder.resolve()}")
 
 
 def _snapshot_time(name: str, events: list[Event]) -> int:

@@ -15,7 +15,7 @@ from penstock.participants.slots import Slots
 from penstock.protocol.commands import SCOPE_CANCEL, SCOPE_TRADE
 from penstock.protocol.quantities import FIRST_ORDER_SLOT, MICRO
 from penstock.protocol.signing import Signer
-from penstock.simulation.accounts import MAKER, TAKER, Accounts, Trader
+from penstock.simulation.accounts import GUEST, MAKER, TAKER, Accounts, Trader
 from penstock.simulation.closing import CloseReport, Seat, cancel_everything, close_positions, withdraw_cash
 from penstock.simulation.market_player import Listing, MarketPlayer
 from penstock.simulation.price_feed import PriceFeed
@@ -79,6 +79,8 @@ class Replay:
     async def prepare(self) -> None:
         """Read what the venue lists, grant session keys where they are missing, publish first prices.
 
+        A guest who has a key of its own keeps it.
+
         Accounts must be funded. Raises GatewayError, or ValueError when the venue refuses a grant or a price.
         """
         domain = await self._client.call("penstock/get_domain")
@@ -93,8 +95,8 @@ class Replay:
             )
             for trader in self._traders
         ]
-        for seat in self._seats:
-            await self._grant(seat)
+        for seat, trader in zip(self._seats, self._traders, strict=True):
+            await self._grant(seat, unless_it_has_another=trader.role == GUEST)
         for instrument in self._recording.events:
             await self._prepare_market(instrument)
         self._want_first_prices()
@@ -147,10 +149,11 @@ class Replay:
         """Every owner withdraws all it can; subaccount -> amount (1e-6 USDC)."""
         return await withdraw_cash(self._client, self._seats)
 
-    async def _grant(self, seat: Seat) -> None:
+    async def _grant(self, seat: Seat, *, unless_it_has_another: bool) -> None:
         key = seat.trading.signer.address
         account = await self._client.call("penstock/get_subaccount", {"subaccount": seat.subaccount})
-        if "0x" + key.hex() in str(account["sessions"]).lower():
+        live = {session["key"].lower() for session in account["sessions"] if not session.get("revoked_at")}
+        if "0x" + key.hex() in live or (live and unless_it_has_another):
             return
         expiry = self._client.venue_time // MICRO + _SESSION_LENGTH_S
         grant = seat.owner.grant(key, expiry, seat.trading.slots, SCOPE_TRADE | SCOPE_CANCEL)

@@ -11,6 +11,7 @@ run(task)
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -22,7 +23,7 @@ from penstock.protocol.ledger import TRADE, Entry, decode_entry
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.signing import Domain, Verified, verify
 from penstock.protocol.terms import Genesis
-from penstock.protocol.views import decode_account_view, decode_market_view
+from penstock.protocol.views import MARKET_VIEW, WhatIf, decode_account_view, decode_market_view, decode_what_if
 from penstock.protocol.wire import (
     decode_applied,
     decode_message,
@@ -41,6 +42,7 @@ from penstock.spec.saved import load, save
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.spec.transition import apply
+from penstock.spec.what_if import what_if
 
 CHUNK: Final = 100
 """Commands between two comparisons."""
@@ -139,7 +141,6 @@ class NativeHands:
         self._verifier = self._core.Verifier(Domain(genesis.chain_id, genesis.vault).separator(), 1)
         self._engine = self._core.Engine(self._genesis)
         self._tree = self._core.SettlementTree(self._engine.snapshot(), self._genesis)
-        self._markets = sorted(terms.market for terms in genesis.markets)
 
     def verify(self, envelopes: list[bytes], from_node: list[bool]) -> Sequence[bytes | int]:
         """As `Hands` says."""
@@ -164,8 +165,14 @@ class NativeHands:
     def views(self, subaccount: int) -> list[object]:
         """As `Hands` says."""
         account = self._engine.account(subaccount)
-        markets = [decode_market_view(self._engine.market(market)) for market in self._markets]
-        return [account and decode_account_view(account), *markets]
+        packed, length = self._engine.markets(), MARKET_VIEW.length
+        markets = [decode_market_view(packed[at : at + length]) for at in range(0, len(packed), length)]
+        shown = [account and decode_account_view(account), *markets]
+        return shown + _what_ifs(subaccount, [view.market for view in markets], self._what_if)
+
+    def _what_if(self, subaccount: int, market: int, change: int, price: int) -> WhatIf | None:
+        packed = self._engine.what_if(subaccount, market, change, price)
+        return None if packed is None else decode_what_if(packed)
 
     def save(self) -> bytes:
         """As `Hands` says."""
@@ -420,7 +427,21 @@ class _Pair:
 
 def spec_views(state: State, subaccount: int) -> list[object]:
     """One account and every market as the spec shows them."""
-    return [account_view(state, subaccount), *(market_view(state, market) for market in sorted(state.markets))]
+    shown: list[object] = [account_view(state, subaccount)]
+    shown += [market_view(state, market) for market in sorted(state.markets)]
+    return shown + _what_ifs(subaccount, sorted(state.markets), partial(what_if, state))
+
+
+def _what_ifs(subaccount: int, markets: list[int], ask: Callable[[int, int, int, int], WhatIf | None]) -> list[object]:
+    """What either says of a few acts in a few markets, each its own; refusals as their kind."""
+    shown: list[object] = []
+    for at, market in enumerate(markets[subaccount % 3 :: 3]):
+        for change, price in ((0, 0), ((-1) ** at * (at * 1_000 + 100), 500_000 + at), (-(1 << 54), 1 << 39)):
+            try:
+                shown.append(ask(subaccount, market, change, price))
+            except ValueError:
+                shown.append("ValueError")
+    return shown
 
 
 def _commands(packed: bytes) -> Iterator[tuple[int, int, bytes]]:

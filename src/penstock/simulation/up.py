@@ -11,7 +11,7 @@ from penstock.protocol.signing import Signer
 from penstock.simulation.accounts import everybody, local_accounts
 from penstock.simulation.demo import charts, console_folder
 from penstock.simulation.local_chain import fund, open_local_chain
-from penstock.simulation.local_venue import LocalVenue, dev_clock
+from penstock.simulation.local_venue import LocalVenue, check_start, dev_clock
 
 
 class Up:
@@ -25,7 +25,8 @@ class Up:
         self._say = say
 
     async def run(self) -> None:
-        """Come up, wait, go down. Raises what stopped the node, if it stopped by itself."""
+        """Come up, wait, go down. Raises what stopped the node, if it stopped by itself; OSError as `check_start`."""
+        check_start(self._home, self._port)
         home = self._home or Path(tempfile.mkdtemp(prefix="penstock-up-"))
         accounts = local_accounts()
         local = await asyncio.to_thread(open_local_chain, accounts, int(time.time()))
@@ -39,7 +40,7 @@ class Up:
             await asyncio.to_thread(fund, local, accounts, owners)
             await venue.start()
             await venue.credited(len(owners))
-            self._say(f"vault 0x{local.deployment.vault.address.hex()}, home {home}")
+            self._say(f"vault 0x{local.deployment.vault.address.hex()}, home {home.resolve()}")
             self._say(f"open {venue.node.url}")
             while not self.stop.is_set():
                 venue.check()

@@ -6,6 +6,7 @@ it says; a group that was being written is torn in the copy, and dropped when it
 """
 
 import hashlib
+import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -73,11 +74,23 @@ def restore(source: Path, home: Path, engine: str = "auto", progress: Progress =
     """Put a backup into a new home, open its journal, bring an engine to its end, and say where that is.
 
     Raises BackupWrong, and JournalError or ValueError for a content that does not lead to at least the sequence the
-    backup promises. What could not be used is left in `home` for a look.
+    backup promises. A home that could not be put back is taken away again.
     """
-    if home.exists() and any(home.iterdir()):
+    was_there = home.exists()
+    if was_there and any(home.iterdir()):
         raise FileExistsError(f"{home} is not empty: a backup is put back into a new home")
     home.mkdir(parents=True, exist_ok=True)
+    try:
+        return _put_back(source, home, engine, progress)
+    except BaseException:
+        for path in home.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if not was_there:
+            home.rmdir()
+        raise
+
+
+def _put_back(source: Path, home: Path, engine: str, progress: Progress) -> Reached:
     manifest = _unpack(source, home, progress)
     genesis = read_genesis(home)
     separator = Domain(genesis.chain_id, genesis.vault).separator()

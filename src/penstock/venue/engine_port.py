@@ -11,13 +11,14 @@ from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.settlement import AccountProof
 from penstock.protocol.signing import Domain, Member, Verified, verify
 from penstock.protocol.terms import Genesis
-from penstock.protocol.views import AccountView, AtRest, MarketView
+from penstock.protocol.views import AccountView, AtRest, MarketView, WhatIf
 from penstock.spec.digest import engine_root
 from penstock.spec.queries import account_view, market_view, resting
 from penstock.spec.saved import load, save
 from penstock.spec.settlement_tree import SettlementTree
 from penstock.spec.state import State
 from penstock.spec.transition import apply
+from penstock.spec.what_if import what_if
 from penstock.venue.envelopes import reopen
 from penstock.venue.frames import Reached, read_frames
 
@@ -139,6 +140,12 @@ class Engine(Protocol):
     def markets(self) -> list[MarketView]:
         """Every listed market now, by its number."""
 
+    def what_if(self, subaccount: int, market: int, change: int, price: int) -> WhatIf | None:
+        """The account had it just bought `change` size units (sold, if negative) at `price`, no fee taken.
+
+        None for an unknown subaccount or market. Raises ValueError for a fill that no width holds.
+        """
+
 
 def open_engine(genesis: Genesis, wanted: str = "auto") -> Engine:
     """The native core where it is installed (`auto`), or the one that is named.
@@ -227,8 +234,12 @@ class SpecEngine:
 
     def markets(self) -> list[MarketView]:
         """See `Engine.markets`."""
-        views = (market_view(self.state, market) for market in self.state.markets)
+        views = (market_view(self.state, market) for market in sorted(self.state.markets))
         return [view for view in views if view is not None]
+
+    def what_if(self, subaccount: int, market: int, change: int, price: int) -> WhatIf | None:
+        """See `Engine.what_if`."""
+        return what_if(self.state, subaccount, market, change, price)
 
 
 class SpecTree:

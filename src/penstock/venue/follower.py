@@ -21,7 +21,8 @@ from penstock.venue.sequencer import NodeStopped, Sequencer, Stamped, Submission
 log = logging.getLogger(__name__)
 
 PAUSE: Final = 0.5
-"""Seconds between two tries to reach the leader."""
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two tries to reach the leader: the first, and what they grow to while it stays away."""
 _LARGEST: Final = 1 << 30
 
 
@@ -108,21 +109,31 @@ class Link:
         self._sequencer = sequencer
         self._genesis = genesis
         self._marks: dict[int, bytes] = {}
+        self._away = False
 
     async def run(self) -> None:
-        """Follow for ever. Raises Differs, or JournalError when the journal cannot be written."""
+        """Follow for ever. Raises Differs, or JournalError when the journal cannot be written.
+
+        That the leader is away is said once, and once that it is back; it is tried again ever more rarely.
+        """
+        pause = PAUSE
         async with aiohttp.ClientSession() as http:
             while True:
+                why = "it closed the connection"
                 try:
                     async with http.ws_connect(self._url, max_msg_size=_LARGEST, compress=0, heartbeat=30.0) as socket:
                         self.connected = True
                         await self._follow(socket)
                 except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                    log.warning("follower: %s: %s; trying again", self._url, error)
+                    why = str(error)
                 finally:
                     self.connected = False
                     self._marks.clear()
-                await asyncio.sleep(PAUSE)
+                if not self._away:
+                    log.warning("follower: %s: %s; trying again, ever more rarely", self._url, why)
+                    self._away, pause = True, PAUSE
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _follow(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         chain = self._sequencer.chain
@@ -146,6 +157,9 @@ class Link:
     def _check_hello(self, frame: bytes) -> None:
         if read_hello(frame) != self._genesis:
             raise Differs("the leader has another genesis")
+        if self._away:
+            log.warning("follower: %s is back", self._url)
+            self._away = False
 
     async def _take(self, frame: bytes) -> None:
         try:

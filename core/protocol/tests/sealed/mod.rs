@@ -55,6 +55,8 @@ pub fn order(nonce: u64) -> PlaceOrder {
         post_only: false,
         reduce_only: false,
         max_fee_ppm: 500,
+        builder: 0,
+        builder_fee_ppm: 0,
     }
 }
 

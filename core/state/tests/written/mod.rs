@@ -56,7 +56,7 @@ pub fn random_entry(noise: &mut Noise, accounts: u64) -> Vec<u8> {
     entry.push(markets as u8);
     for _ in 0..markets {
         entry.extend([0, 0, noise.below(6) as u8]);
-        entry.extend(noise.bytes(160));
+        entry.extend(noise.bytes(192));
     }
     let flags = noise.below(4) as u8;
     entry.push(flags);
@@ -66,8 +66,8 @@ pub fn random_entry(noise: &mut Noise, accounts: u64) -> Vec<u8> {
 
 /// A trade as the ledger records it: two accounts of four positions, a slot each, and one of 16 markets.
 pub fn trade(noise: &mut Noise, accounts: u64) -> Vec<u8> {
-    let mut entry = vec![221];
-    entry.extend([7; 221]);
+    let mut entry = vec![236];
+    entry.extend([7; 236]);
     entry.push(2);
     let maker = noise.below(accounts);
     let taker = (maker + 1 + noise.below(accounts - 1)) % accounts;
@@ -83,7 +83,7 @@ pub fn trade(noise: &mut Noise, accounts: u64) -> Vec<u8> {
     }
     entry.push(1);
     entry.extend([0, 0, noise.below(16) as u8]);
-    entry.extend(noise.bytes(160));
+    entry.extend(noise.bytes(192));
     entry.push(0);
     entry
 }

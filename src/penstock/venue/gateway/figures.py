@@ -72,8 +72,16 @@ class Figures:
         """As `public/ticker` tells it; `time` (venue µs) is where the 24 hours end."""
         market, units = self.market, self.units
         bid, ask = market.sides[BUY].best(), market.sides[SELL].best()
-        funding = market.funding_rate / RATE_SCALE
-        return {
+        own: dict[str, Any] = {}
+        if market.terms.kind == PERPETUAL:
+            funding = market.funding_rate / RATE_SCALE
+            own = {"funding_8h": funding, "current_funding": funding}
+        elif market.terms.kind == OPTION:
+            # Imported where options are: numpy and scipy take half a second.
+            from penstock.venue.gateway.options import option_figures
+
+            own = option_figures(market, units, time)
+        return own | {
             "instrument_name": self.name,
             "timestamp": milliseconds(market.time),
             "state": self.state(),
@@ -87,7 +95,7 @@ class Figures:
             "last_price": None if market.last_price is None else units.price(market.last_price),
             "open_interest": units.amount(market.open_interest),
             "stats": self._day(time),
-        } | ({"funding_8h": funding, "current_funding": funding} if market.terms.kind == PERPETUAL else {})
+        }
 
     def order_book(self, depth: int, time: int) -> dict[str, Any]:
         """As `public/get_order_book` tells it."""

@@ -327,13 +327,14 @@ class Methods:
         if proof is None:
             raise RpcError(NOT_FOUND, "not_found", "not in any posted batch", param="subaccount")
         return {
-            "batch": proof.batch,
+            "subaccount": wanted.subaccount,
             "leaf": hexed(proof.leaf),
             "siblings": [hexed(sibling) for sibling in proof.siblings],
             "markets_root": hexed(proof.markets_root),
             "globals_hash": hexed(proof.globals_hash),
             "deposit_head": hexed(proof.deposit_head),
             "forced_head": hexed(proof.forced_head),
+            "number": proof.batch,
         }
 
     async def _submit(self, wanted: Submission) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""`penstock dated run`: futures and options at a venue whose perpetuals have prices."""
+
+import asyncio
+import signal
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from penstock.cli.output import REMARKS, print_json, print_pairs, refuse
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url
+from penstock.participants.client import GatewayError
+from penstock.simulation.dated.run import run_dated
+
+dated = typer.Typer(help="Futures and options.", no_args_is_help=True)
+
+
+@dated.command("run")
+def run(
+    url: Url = DEFAULT_URL,
+    seconds: Annotated[float | None, typer.Option(help="How long to trade; default: until Ctrl-C.", min=1)] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="Print progress as one JSON object a line.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List futures and an option chain, price them off a stated surface, quote and take them; then close and withdraw.
+
+    Wants the development accounts funded and somebody who prices the perpetuals, such as `penstock replay run`.
+    """
+
+    def report(figures: dict[str, Any]) -> None:
+        if lines:
+            sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
+            sys.stdout.buffer.flush()
+        elif sys.stderr.isatty():
+            REMARKS.print(f"{figures['phase']}: {figures['taker_fills']}", end="\r")
+
+    try:
+        found = asyncio.run(_run(url, seconds, report))
+    except (GatewayError, ConnectionError, OSError, ValueError) as error:
+        raise refuse(f"dated: {error}") from error
+    if lines:
+        report({"phase": "done", **found})
+    else:
+        (print_json if as_json else print_pairs)(found)
+
+
+async def _run(url: str, seconds: float | None, report: Any) -> dict[str, Any]:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if seconds is not None:
+        loop.call_later(seconds, stop.set)
+    return await run_dated(url, stop, report)

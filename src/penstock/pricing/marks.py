@@ -1,0 +1,185 @@
+"""Marks: what positions are valued at. Near the index by rule, and never what one's own book says alone.
+
+Sources: support.deribit.com 25944739377309 and 25954416110877 (smoothing, 30-minute delivery average); Derive's
+documentation and `LyraForwardFeed.sol` (the blend into the average); the median of three is what Binance and
+Hyperliquid publish for their perpetuals.
+"""
+
+import math
+from collections.abc import Callable
+from statistics import median
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import ArrayLike, NDArray
+
+DELIVERY_WINDOW: Final = 1_800.0
+"""Seconds before expiry over which the index is averaged."""
+
+Floats = NDArray[np.float64]
+Volatility = Callable[[Floats, float], Floats]
+"""(log-moneyness ln(K/F) of shape (n,), years) → volatility a year, shape (n,)."""
+OptionPrice = Callable[[float, Floats, Floats, float, NDArray[np.bool_]], Floats]
+"""(forward, strikes (n,), volatilities (n,), years, calls (n,)) → undiscounted prices, shape (n,): `black.price`."""
+
+
+class Average(Struct):
+    """An exponential average over samples at any distance: weight 1 − exp(−Δt / `seconds`) to the new one.
+
+    The first sample is taken as it is; with `seconds` 0 every one is.
+    """
+
+    seconds: float
+    value: float | None = None
+    time: float = 0.0
+
+    def take(self, sample: float, time: float) -> float:
+        """The average with `sample` at `time` (s). Raises ValueError for no number, or a time before the last."""
+        if not math.isfinite(sample):
+            raise ValueError(f"sample is {sample}, wants a finite number")
+        if self.value is None:
+            self.value = sample
+        elif time < self.time:
+            raise ValueError(f"time is {time}, wants {self.time} or later")
+        else:
+            weight = -math.expm1(-(time - self.time) / self.seconds) if self.seconds else 1.0
+            self.value += weight * (sample - self.value)
+        self.time = time
+        return self.value
+
+
+class MarkRules(Struct, frozen=True):
+    """How a perpetual's or a future's mark is taken.
+
+    `band` is its largest distance from the index, as a fraction; `basis_seconds` smooths the distance of the own
+    impact mid, `smoothing_seconds` that of the mark.
+    """
+
+    band: float = 0.004
+    basis_seconds: float = 30.0
+    smoothing_seconds: float = 30.0
+
+    def check(self) -> None:
+        """Raises ValueError naming the first rule that is out of range."""
+        if not 0 < self.band <= 0.1:
+            raise ValueError(f"band is {self.band}, wants above 0 to 0.1")
+        for name in ("basis_seconds", "smoothing_seconds"):
+            if not 0 <= getattr(self, name) <= 3_600:
+                raise ValueError(f"{name} is {getattr(self, name)}, wants 0 to 3600 s")
+
+
+class OwnBook(Struct, frozen=True):
+    """What the venue's own book says: middle of its impact prices and last price (USD); None where there is none."""
+
+    impact_mid: float | None = None
+    last: float | None = None
+
+
+class Mark(Struct, frozen=True):
+    """A mark (USD) and what it is the middle of: index and smoothed basis, last price, index and premium term."""
+
+    value: float
+    by_basis: float
+    by_last: float
+    by_premium: float
+
+
+class Marker:
+    """The marks of one perpetual or dated future: keeps the two averages between samples."""
+
+    def __init__(self, rules: MarkRules | None = None) -> None:
+        self.rules = rules or MarkRules()
+        self.rules.check()
+        self._basis = Average(self.rules.basis_seconds)
+        self._distance = Average(self.rules.smoothing_seconds)
+
+    def take(self, index: float, own: OwnBook, premium_term: float, time: float) -> Mark:
+        """The mark at `time` (s, never going back).
+
+        It is the median of index + smoothed basis of the own impact mid, the own last price, and index × (1 +
+        `premium_term`); the median's distance from the index is smoothed and bounded by the band. Distances are
+        smoothed, never levels: when the index moves, the mark moves with it at once; and they are bounded before they
+        are smoothed, so that a wick is forgotten as fast as it came. Where the book has no such
+        price the index stands for it, so that whatever an empty or a wicked book says, another says something else.
+        Raises ValueError for an index, own price or term that is no positive finite price or no number.
+        """
+        for name, value in (("index", index), ("impact_mid", own.impact_mid), ("last", own.last)):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}, wants a finite number above 0")
+        if not -1 < premium_term < math.inf:
+            raise ValueError(f"premium_term is {premium_term}, wants a finite number above -1")
+        band = self.rules.band
+        off = 0.0 if own.impact_mid is None else own.impact_mid / index - 1
+        by_basis = index * (1 + self._basis.take(min(max(off, -band), band), time))
+        by_last = index if own.last is None else own.last
+        by_premium = index * (1 + premium_term)
+        wanted = median((by_basis, by_last, by_premium)) / index - 1
+        distance = self._distance.take(min(max(wanted, -band), band), time)
+        return Mark(index * (1 + distance), by_basis, by_last, by_premium)
+
+
+def delivery_average(prices: ArrayLike, seconds: ArrayLike) -> float:
+    """The average of index prices, each for as many seconds as it stood: by actual time, shape (n,) both.
+
+    Raises ValueError for shapes that differ, prices that are not positive, or no time at all.
+    """
+    price, stood = np.asarray(prices, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
+    if price.ndim != 1 or price.shape != stood.shape:
+        raise ValueError(f"prices and seconds have shapes {price.shape} and {stood.shape}, want the same (n,)")
+    if not (np.isfinite(price).all() and (price > 0).all()):
+        raise ValueError("prices: want finite numbers above 0")
+    if not (np.isfinite(stood).all() and (stood >= 0).all() and stood.sum() > 0):
+        raise ValueError("seconds: want finite numbers, 0 or more, some above 0")
+    return float((price * stood).sum() / stood.sum())
+
+
+def expiring_mark(forward: float, average: float, elapsed: float, window: float = DELIVERY_WINDOW) -> float:
+    """n/N × average + (N − n)/N × forward, `elapsed` (n) of the `window` (N), in seconds.
+
+    What the average has already fixed no longer moves; at the end nothing but the average is left. Raises ValueError
+    for prices that are not positive and for an elapsed time outside the window.
+    """
+    for name, value in (("forward", forward), ("average", average)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value}, wants a finite number above 0")
+    if not 0 < window < math.inf:
+        raise ValueError(f"window is {window}, wants above 0 s")
+    if not 0 <= elapsed <= window:
+        raise ValueError(f"elapsed is {elapsed}, wants 0 to {window} s")
+    fixed = elapsed / window
+    return fixed * average + (1 - fixed) * forward
+
+
+def option_marks(
+    forward: float, strikes: ArrayLike, calls: ArrayLike, years: float, volatility: Volatility, price: OptionPrice
+) -> Floats:
+    """Undiscounted option marks (USD), shape (n,), off a volatility surface.
+
+    `strikes` (USD) and `calls` (bool) have shape (n,); `years` to expiry, 0 at it. `price` is Black-76 (`black.price`).
+    In the last half hour `forward` is `expiring_mark`'s. Raises ValueError for an input out of range, and where the
+    surface or the price function gives no number, or a price outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for
+    a put.
+    """
+    strike = np.asarray(strikes, dtype=np.float64)
+    call = np.asarray(calls, dtype=np.bool_)
+    if strike.ndim != 1 or strike.shape != call.shape:
+        raise ValueError(f"strikes and calls have shapes {strike.shape} and {call.shape}, want the same (n,)")
+    if not 0 < forward < math.inf:
+        raise ValueError(f"forward is {forward}, wants a finite number above 0")
+    if not 0 <= years <= 100:
+        raise ValueError(f"years is {years}, wants 0 to 100")
+    if not (np.isfinite(strike).all() and (strike > 0).all()):
+        raise ValueError("strikes: want finite numbers above 0")
+    floor = np.maximum(np.where(call, forward - strike, strike - forward), 0.0)
+    if years == 0:
+        return floor
+    sigma = np.asarray(volatility(np.log(strike / forward), years), dtype=np.float64)
+    if sigma.shape != strike.shape or not (np.isfinite(sigma).all() and (sigma >= 0).all()):
+        raise ValueError("volatility: the surface wants to give a finite number, 0 or more, for each strike")
+    value = np.asarray(price(forward, strike, sigma, years, call), dtype=np.float64)
+    ceiling = np.where(call, forward, strike)
+    slack = 1e-9 * forward
+    if value.shape != strike.shape or not ((value >= floor - slack) & (value <= ceiling + slack)).all():
+        raise ValueError("price: the price function wants to stay within the no-arbitrage bounds at each strike")
+    return np.clip(value, floor, ceiling)

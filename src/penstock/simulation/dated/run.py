@@ -1,0 +1,41 @@
+"""One run of futures and options at a venue, from connecting to the last withdrawal, reporting as it goes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from penstock.participants.client import GatewayClient
+from penstock.simulation.dated.play import DatedPlay
+
+REPORT_SECONDS: Final = 0.5
+Report = Callable[[dict[str, Any]], None]
+
+
+async def run_dated(url: str, stop: asyncio.Event, report: Report) -> dict[str, Any]:
+    """Play until `stop` is set, then close and withdraw. Returns the summary with `closed`.
+
+    `report` gets a phase and figures about twice a second. Raises GatewayError, ConnectionError, ValueError.
+    """
+    async with await GatewayClient.connect(url) as client:
+        domain = await client.call("penstock/get_domain")
+        play = DatedPlay(client, bytes.fromhex(domain["separator"].removeprefix("0x")))
+        watch = asyncio.create_task(_watch(play, stop, report))
+        try:
+            await play.prepare()
+            await play.run()
+        finally:
+            watch.cancel()
+        report({"phase": "closing", **play.statistics.summary()})
+        closed = await play.close_out()
+        return {**play.statistics.summary(), "closed": closed}
+
+
+async def _watch(play: DatedPlay, stop: asyncio.Event, report: Report) -> None:
+    while True:
+        report({"phase": "trading", **play.statistics.summary()})
+        try:
+            await asyncio.wait_for(stop.wait(), REPORT_SECONDS)
+        except TimeoutError:
+            continue
+        play.stop()
+        return

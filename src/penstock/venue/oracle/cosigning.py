@@ -1,0 +1,181 @@
+"""Signing what another oracle proposes: only what this one would have proposed itself, or nearly."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.protocol.commands import PublishPrice
+from penstock.protocol.quantities import MICRO, RATE_SCALE
+from penstock.protocol.reasons import Refusal
+from penstock.protocol.signing import Signer, verify
+from penstock.protocol.terms import MarketTerms
+from penstock.venue.oracle.decisions import Withheld
+from penstock.venue.oracle.rules import OracleRules
+from penstock.venue.oracle.steps import Price, next_step, price_of, within
+from penstock.venue.oracle.turns import Turns
+from penstock.venue.oracle.viewing import NoView, View
+
+MOST_PROPOSAL: Final = 1_024
+"""Bytes; a proposal is an envelope with one signature."""
+
+
+class Objection(StrEnum):
+    """Why a proposal is not signed, in the order of the checks."""
+
+    NOT_A_PROPOSAL = "not an envelope of this venue with one price and one good signature"
+    NOT_AN_ORACLE = "not signed by another oracle of this venue"
+    MARKET_UNKNOWN = "no market that this oracle prices"
+    OUT_OF_TURN = "those before it in this slot still have time"
+    TOO_SOON = "too soon after the last one signed here"
+    VENUE_SILENT = "the venue cannot be asked"
+    NOT_FRESH = "published too long ago, or in the future"
+    PRICE_NOT_POSITIVE = "index or mark is zero"
+    STEP_TOO_LARGE = "further from the venue's price than one step"
+    MARK_OUT_OF_BAND = "the mark is too far from the index"
+    NO_VIEW = "this oracle has no view of its own"
+    INDEX_OFF = "the index is not what this oracle sees"
+    MARK_OFF = "the mark is not what this oracle sees"
+    PREMIUM_OFF = "the premium is not what this oracle sees"
+
+
+class Objected(Exception):
+    """A proposal was not signed. `market` is its name, where it has one, and `price` what it said."""
+
+    def __init__(self, objection: Objection, detail: str = "", market: str = "", price: Price | None = None) -> None:
+        super().__init__(f"{objection.name}: {objection}{': ' + detail if detail else ''}")
+        self.objection = objection
+        self.detail = detail
+        self.market = market
+        self.price = price
+
+
+class Proposal(Struct, frozen=True):
+    """Another oracle's price, as its envelope says it; not judged yet."""
+
+    terms: MarketTerms
+    record: PublishPrice
+    record_hash: bytes
+    price: Price
+    proposer: bytes
+
+
+class Cosigner:
+    """Judges proposals. It keeps when it last signed a price of each market, its own proposals included.
+
+    Of the others it signs one price of a market in a slot, so that no proposer can make prices walk faster than that.
+    """
+
+    def __init__(
+        self,
+        signer: Signer,
+        oracles: Sequence[bytes],
+        markets: Sequence[MarketTerms],
+        separator: bytes,
+        turns: Turns,
+        rules: OracleRules,
+    ) -> None:
+        self._signer = signer
+        self._oracles = set(oracles)
+        self._markets = {terms.market: terms for terms in markets}
+        self._separator = separator
+        self._turns = turns
+        self._rules = rules
+        self._signed_at: dict[int, int] = {}
+        self._cosigned_in: dict[int, int] = {}
+
+    def read(self, envelope: bytes) -> Proposal:
+        """What needs nobody's answer: form, signer, market, turn, pace. Raises Objected."""
+        try:
+            verified = verify(self._separator, envelope)
+        except Refusal as refusal:
+            raise Objected(Objection.NOT_A_PROPOSAL, refusal.reason.name) from refusal
+        record = verified.record
+        if not isinstance(record, PublishPrice) or len(verified.signers) != 1:
+            raise Objected(Objection.NOT_A_PROPOSAL)
+        proposer = verified.signers[0]
+        if proposer not in self._oracles or proposer == self._signer.address:
+            raise Objected(Objection.NOT_AN_ORACLE, "0x" + proposer.hex())
+        terms = self._markets.get(record.market)
+        if terms is None:
+            raise Objected(Objection.MARKET_UNKNOWN, str(record.market))
+        proposal = Proposal(terms, record, verified.record_hash, price_of(record), proposer)
+        if not self._turns.is_due(proposer, record.market, record.published_at):
+            raise Objected(Objection.OUT_OF_TURN, "", terms.name, proposal.price)
+        self._check_pace(proposal)
+        return proposal
+
+    def judge(self, proposal: Proposal, time: int, committed: Price, view: View | NoView | None) -> None:
+        """Hold it against venue time (µs), the venue's price and the own view. Raises Objected."""
+        objection = self._object(proposal, time, committed) or self._compare(proposal, committed, view)
+        if objection is not None:
+            raise Objected(*objection, proposal.terms.name, proposal.price)
+
+    def sign(self, proposal: Proposal) -> bytes:
+        """The signature (85 bytes) under what was judged. Raises Objected if another was signed meanwhile."""
+        self._check_pace(proposal)
+        self.note(proposal.record)
+        self._cosigned_in[proposal.record.market] = self._turns.slot(proposal.record.published_at)
+        return self._signer.sign(self._separator, proposal.record_hash)
+
+    def note(self, record: PublishPrice) -> None:
+        """This oracle signed a price: none of that market too soon after it."""
+        self._signed_at[record.market] = max(record.published_at, self._signed_at.get(record.market, 0))
+
+    def signed_at(self, market: int) -> int:
+        """When the newest price of a market that this oracle signed was published, µs of venue time; 0 for never."""
+        return self._signed_at.get(market, 0)
+
+    def _check_pace(self, proposal: Proposal) -> None:
+        market, at = proposal.record.market, proposal.record.published_at
+        detail = ""
+        if self._turns.slot(at) <= self._cosigned_in.get(market, -1):
+            detail = "one was signed in this slot"
+        elif at < self.signed_at(market) + self._turns.pace:
+            detail = f"{at} after {self.signed_at(market)}, wants {self._turns.pace} µs between them"
+        if detail:
+            raise Objected(Objection.TOO_SOON, detail, proposal.terms.name, proposal.price)
+
+    def _object(self, proposal: Proposal, time: int, committed: Price) -> tuple[Objection, str] | None:
+        said, terms = proposal.price, proposal.terms
+        # The venue was asked after the proposal came in: what is later than its answer is from the future.
+        if not 0 <= time - proposal.record.published_at <= self._rules.fresh_for * MICRO:
+            return Objection.NOT_FRESH, f"{proposal.record.published_at} at {time}"
+        if said.index == 0 or said.mark == 0:
+            return Objection.PRICE_NOT_POSITIVE, f"index {said.index}, mark {said.mark}"
+        step = terms.price_step_ppm
+        if committed.index and not (
+            within(said.index, committed.index, step) and within(said.mark, committed.mark, step)
+        ):
+            return Objection.STEP_TOO_LARGE, f"{said} after {committed}"
+        if not within(said.mark, said.index, terms.mark_band_ppm):
+            return Objection.MARK_OUT_OF_BAND, f"{said}"
+        return None
+
+    def _compare(
+        self, proposal: Proposal, committed: Price, view: View | NoView | None
+    ) -> tuple[Objection, str] | None:
+        if not isinstance(view, View):
+            return Objection.NO_VIEW, view.detail if view is not None else "not looked yet, or too long ago"
+        own = step_towards(view.price, committed, proposal.terms, self._rules)
+        if isinstance(own, Withheld):
+            return Objection.NO_VIEW, own
+        said, tolerance = proposal.price, self._rules.tolerance_ppm
+        if not within(said.index, own.index, tolerance):
+            return Objection.INDEX_OFF, f"{said.index}, own {own.index}"
+        if not within(said.mark, own.mark, tolerance):
+            return Objection.MARK_OFF, f"{said.mark}, own {own.mark}"
+        if "premium" in PublishPrice.__struct_fields__ and (
+            abs(said.premium - own.premium) > self._rules.premium_tolerance * RATE_SCALE
+        ):
+            return Objection.PREMIUM_OFF, f"{said.premium}, own {own.premium}"
+        return None
+
+
+def step_towards(wanted: Price, committed: Price, terms: MarketTerms, rules: OracleRules) -> Price | Withheld:
+    """What this oracle would publish next; or the reason why it would publish nothing."""
+    if committed.index and abs(wanted.index - committed.index) > rules.farthest * committed.index:
+        return Withheld.FAR_FROM_COMMITTED
+    step = next_step(committed, wanted, min(rules.step_ppm, terms.price_step_ppm), terms.mark_band_ppm)
+    return Withheld.NO_STEP if step is None else step

@@ -1,0 +1,98 @@
+"""What an oracle decided, and why: typed, counted, logged, kept for whoever asks."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+from msgspec import Struct
+
+from penstock.pricing.index import Dropped
+from penstock.venue.oracle.steps import Price
+
+log = logging.getLogger(__name__)
+
+KEPT: Final = 256
+
+
+class Outcome(StrEnum):
+    """What came of it."""
+
+    PUBLISHED = "published"
+    """A proposal of this oracle with a quorum's signatures, and the venue took it."""
+    COSIGNED = "cosigned"
+    """Another's proposal, signed."""
+    OBJECTED = "objected"
+    """Another's proposal, not signed."""
+    WITHHELD = "withheld"
+    """Nothing was published although it was this oracle's turn, or nothing could be, for want of a view."""
+    REFUSED = "refused"
+    """The venue refused a publication that a quorum had signed."""
+    DROPPED = "dropped"
+    """An index was taken without some of the sources; said when they change."""
+    PEER_FAILED = "peer failed"
+    """A peer gave no signature, or one that is none."""
+
+
+class Withheld(StrEnum):
+    """Why nothing is published."""
+
+    NO_INDEX = "too few sources live, or too few in agreement"
+    OUT_OF_RANGE = "the price is not 1 to 2^40 - 1 price units"
+    FAR_FROM_COMMITTED = "further from the venue's price than is walked to"
+    NO_STEP = "no mark is both one step from the venue's and in the band of the index"
+    VIEW_STALE = "the own view is too old"
+    VENUE_SILENT = "the venue does not answer, or not sensibly"
+    NO_QUORUM = "too few signatures"
+
+
+class Decision(Struct, frozen=True):
+    """One decision about one market. `time` is µs since 1970; `reason` a name where it is not as wished."""
+
+    time: int
+    market: str
+    outcome: Outcome
+    reason: str = ""
+    detail: str = ""
+    price: Price | None = None
+    dropped: tuple[Dropped, ...] = ()
+
+
+class Decisions:
+    """The newest decisions and how many there were of each kind. `listener` hears every one."""
+
+    def __init__(self, listener: Callable[[Decision], object] | None = None) -> None:
+        self.newest: deque[Decision] = deque(maxlen=KEPT)
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self._listener = listener
+        self._last: dict[tuple[str, Outcome], tuple[str, tuple[Dropped, ...]]] = {}
+
+    def add(self, decision: Decision) -> None:
+        """Count and keep it; log it loud where something of its kind is new, quietly where it goes on as it was."""
+        self.newest.append(decision)
+        self.counts[decision.market, decision.outcome, decision.reason] += 1
+        kind = (decision.market, decision.outcome)
+        said = (decision.reason, decision.dropped)
+        as_wished = decision.outcome in (Outcome.PUBLISHED, Outcome.COSIGNED)
+        level = logging.DEBUG if as_wished or self._last.get(kind) == said else logging.WARNING
+        self._last[kind] = said
+        log.log(
+            level, "%s %s %s %s %s", decision.market, decision.outcome, decision.reason, decision.detail,
+            ", ".join(f"{source.name}: {source.flaw}" for source in decision.dropped),
+        )  # fmt: skip
+        if self._listener is not None:
+            self._listener(decision)
+
+    def count(self, outcome: Outcome, reason: str | None = None) -> int:
+        """How many decisions had this outcome, of any market; and this reason, if one is given."""
+        return sum(
+            times for (_, happened, why), times in self.counts.items() if happened == outcome and reason in (None, why)
+        )
+
+    def shown(self) -> list[dict[str, Any]]:
+        """The counts as rows for JSON."""
+        return [
+            {"market": market, "outcome": outcome, "reason": reason, "count": times}
+            for (market, outcome, reason), times in sorted(self.counts.items())
+        ]

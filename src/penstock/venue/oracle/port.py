@@ -1,0 +1,33 @@
+"""What an oracle needs of its venue: whoever wires it says how to reach one."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from penstock.protocol.terms import MarketTerms
+from penstock.venue.oracle.steps import Price
+
+Levels = tuple[tuple[float, float], ...]
+"""(price in USD, size in coin), best first."""
+
+
+class Seen(Struct, frozen=True):
+    """One market as the venue shows it: its committed price, its book, its last price (USD)."""
+
+    committed: Price
+    bids: Levels = ()
+    asks: Levels = ()
+    last: float | None = None
+
+
+class VenuePort(Protocol):
+    """A venue. Every call raises ConnectionError or TimeoutError when it cannot be reached or does not answer."""
+
+    async def time(self) -> int:
+        """Venue time, µs; never ahead of the true one."""
+
+    async def look(self, terms: MarketTerms) -> Seen:
+        """The market as it is now."""
+
+    async def submit(self, envelope: bytes) -> list[str]:
+        """Send a signed envelope; the reasons for which it was refused, none if it was not."""

@@ -1,0 +1,110 @@
+"""An oracle's own view of a market: its sources, its index, the venue's book, its mark and premium."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from penstock.pricing.index import Constituent, Dropped, Index, NoIndex, take_index
+from penstock.pricing.marks import Average, Marker, OwnBook
+from penstock.pricing.premium import funding_rate, impact_price, premium
+from penstock.protocol.quantities import MICRO, PRICE_BITS, RATE_SCALE
+from penstock.protocol.terms import MarketTerms
+from penstock.venue.oracle.decisions import Withheld
+from penstock.venue.oracle.port import Seen, VenuePort
+from penstock.venue.oracle.rules import OracleRules
+from penstock.venue.oracle.sources import Clock, Quote, Source
+from penstock.venue.oracle.steps import Price
+
+_SHOWN: Final = 200
+
+
+class View(Struct, frozen=True):
+    """What a market is worth in this oracle's eyes, in its own units, at `time` (µs since 1970)."""
+
+    time: int
+    price: Price
+    dropped: tuple[Dropped, ...] = ()
+
+
+class NoView(Struct, frozen=True):
+    """There is no view, and why."""
+
+    time: int
+    reason: Withheld
+    detail: str
+    dropped: tuple[Dropped, ...] = ()
+
+
+class Viewer:
+    """Looks at one market. Keeps the averages of mark and premium from look to look.
+
+    `silences` says of each source that gave no answer at the last look what it did instead.
+    """
+
+    def __init__(
+        self, terms: MarketTerms, sources: Sequence[Source], venue: VenuePort, rules: OracleRules, clock: Clock
+    ) -> None:
+        self.silences: dict[str, str] = {}
+        self._terms = terms
+        self._unit = float(terms.price_unit)
+        self._sources = sources
+        self._venue = venue
+        self._rules = rules
+        self._clock = clock
+        self._marker = Marker(rules.mark)
+        self._premium = Average(rules.premium_seconds)
+        self._looked_at = 0.0
+
+    async def look(self) -> View | NoView:
+        """Ask every source and the venue, once. Never raises for what they say or do not say."""
+        answers = await asyncio.gather(*(self._ask(source) for source in self._sources))
+        now = self._clock()
+        heard = list(zip(self._sources, answers, strict=True))
+        quotes = [
+            Constituent(source.name, quote.bid, quote.ask, (now - quote.time_us) / MICRO, source.weight)
+            for source, quote in heard
+            if quote is not None
+        ]
+        index = take_index(quotes, self._rules.index, [source.name for source, quote in heard if quote is None])
+        if isinstance(index, NoIndex):
+            return NoView(now, Withheld.NO_INDEX, index.reason, index.dropped)
+        try:
+            async with asyncio.timeout(self._rules.venue_timeout):
+                seen = await self._venue.look(self._terms)
+            return self._conclude(index, seen, now)
+        except (ConnectionError, TimeoutError) as error:
+            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out", index.dropped)
+        except ValueError as error:
+            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}", index.dropped)
+
+    def _conclude(self, index: Index, seen: Seen, now: int) -> View | NoView:
+        # A clock set back must not stop the averages: they stand still until it is past where it was.
+        self._looked_at = max(self._looked_at, now / MICRO)
+        notional = self._rules.impact_notional
+        bid, ask = (
+            impact_price([price for price, _ in side], [size for _, size in side], notional)
+            for side in (seen.bids, seen.asks)
+        )
+        of_premium = self._premium.take(min(max(premium(bid, ask, index.value), -1.0), 1.0), self._looked_at)
+        own = OwnBook(None if bid is None or ask is None else (bid + ask) / 2, seen.last)
+        term = funding_rate(of_premium, self._rules.funding)
+        mark = self._marker.take(index.value, own, term, self._looked_at)
+        units = [round(value / self._unit) for value in (index.value, mark.value)]
+        if not all(0 < value < 1 << PRICE_BITS for value in units):
+            detail = f"index {index.value:g}, mark {mark.value:g}, price unit {self._terms.price_unit}"
+            return NoView(now, Withheld.OUT_OF_RANGE, detail, index.dropped)
+        return View(now, Price(units[0], units[1], round(of_premium * RATE_SCALE)), index.dropped)
+
+    async def _ask(self, source: Source) -> Quote | None:
+        self.silences.pop(source.name, None)
+        try:
+            async with asyncio.timeout(self._rules.source_timeout):
+                quote = await source.quote(self._terms.base)
+            if quote is not None:
+                return Quote(float(quote.bid), float(quote.ask), int(quote.time_us))
+            self.silences[source.name] = f"has no price of {self._terms.base}"
+        except Exception as error:  # a source is a stranger's code: whatever it does, it is silent and says so
+            self.silences[source.name] = f"{type(error).__name__}: {error}"[:_SHOWN]
+        return None

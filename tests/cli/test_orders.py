@@ -1,0 +1,93 @@
+"""Orders, withdrawals, books and trades by hand, against a node."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+from typer.testing import CliRunner
+
+from penstock.cli.main import app
+from venue.harness import BTC, Pen, running, submit
+
+KEYS = {number: bytes([0x10 + number]) * 32 for number in (1, 2)}
+
+
+@asynccontextmanager
+async def command_line(tmp_path):
+    """Runs commands at a node; each with the exit code it wants, without a traceback, as (stdout, stderr)."""
+    for number, secret in KEYS.items():
+        (tmp_path / f"{number}.key").write_text("0x" + secret.hex() + "\n")
+
+    async with running(tmp_path / "home") as node:
+
+        async def run(*words, exit_code=0, signer=None):
+            words = [str(word) for word in words]
+            if signer:
+                words += ["--subaccount", str(signer), "--key", str(tmp_path / f"{signer}.key")]
+            shown = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--url", node.url])
+            assert shown.exit_code == exit_code, shown.output
+            assert "Traceback" not in shown.output
+            return shown.stdout, shown.stderr.replace("\n", " ")
+
+        run.node = node
+        yield run
+
+
+async def test_an_order_says_shortly_what_became_of_it_and_the_whole_as_json(tmp_path):
+    async with command_line(tmp_path) as run:
+        said, _ = await run("order", "place", BTC, "sell", "0.5", "60000", signer=1)
+        assert said == "sequence 6: slot 4000: filled 0 of 0.5\n"
+        said, _ = await run("order", "place", BTC, "buy", "0.2", "60010", "--ioc", signer=2)
+        assert said == "sequence 7: slot 4000: filled 0.2 of 0.2 at 60000 on average\n"
+        said, _ = await run("order", "place", BTC, "buy", "0.1", "60000", "--json", signer=2)
+        assert json.loads(said)["outcomes"] == [{"reason": None, "filled": 10_000, "average_price": 600_000.0}]
+        assert (await run("order", "cancel", signer=1))[0] == "sequence 9: cancelled the order in slot 4000\n"
+        assert (await run("order", "cancel-all", signer=1))[0] == "sequence 10: cancelled every order\n"
+        assert (await run("order", "withdraw", "12.5", signer=1))[0] == "sequence 11: withdrew 12.5 USDC\n"
+        for verb in (["cancel-all"], ["withdraw", "1"]):
+            assert json.loads((await run("order", *verb, "--json", signer=1))[0])["outcomes"][0]["reason"] is None
+
+
+async def test_a_refusal_is_named_and_in_a_sentence(tmp_path):
+    async with command_line(tmp_path) as run:
+        said, why = await run("order", "cancel", signer=1, exit_code=1)
+        assert (said, why) == ("", "refused: ORDER_UNKNOWN: No live order in the slot. ")
+        said, why = await run("order", "cancel", "--json", signer=1, exit_code=1)
+        assert json.loads(said)["outcomes"][0]["reason"] == "ORDER_UNKNOWN"
+
+
+async def test_books_and_trades_are_shown_whole_where_no_terminal_is(tmp_path):
+    async with command_line(tmp_path) as run:
+        pen = Pen()
+        for order in (pen.order(1, 1, 600_000, 100_000), pen.order(2, 0, 600_000, 30_000)):
+            await submit(run.node, pen.seal(order))
+        assert "60000.0" in (await run("market", "book", BTC))[0]
+        [row] = [line for line in (await run("market", "trades", BTC))[0].splitlines() if "buy" in line]
+        assert [cell.strip() for cell in row.split("│")[2:6]][1:] == ["buy", "60000.0", "0.3"]
+        assert json.loads((await run("market", "trades", BTC, "--json"))[0])["trades"][0]["amount"] == 0.3
+        listed = (await run("market", "list"))[0]
+        assert "maker_commission" in listed and "taker_commission" in listed and "…" not in listed
+        _, why = await run("market", "book", BTC, "--depth", "0", exit_code=1)
+        assert "depth" in why and "1 to 1000" in why
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is a directory"),
+        ("00" * 32, "from 1 to the order"),
+        ("ff" * 32, "from 1 to the order"),
+        ("11" * 31, "31 bytes, a key has 32"),
+        ("no hex", "not hex"),
+    ],
+)
+def test_what_is_no_key_is_a_usage_error_with_a_sentence(tmp_path, content, said):
+    path = tmp_path / "key"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    shown = CliRunner().invoke(app, ["order", "cancel", "--key", str(path)])
+    plain = " ".join(shown.stderr.replace("│", " ").split())
+    assert (shown.exit_code, said in plain, "Traceback" in shown.output) == (2, True, False), plain

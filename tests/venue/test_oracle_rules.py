@@ -1,0 +1,251 @@
+"""What an oracle walks to, whose turn it is, and what it refuses to sign: without sockets."""
+
+import logging
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from penstock.pricing.index import Dropped, Flaw
+from penstock.protocol.commands import CancelAll, PublishPrice
+from penstock.protocol.events import PricePublished
+from penstock.protocol.quantities import MICRO
+from penstock.protocol.signing import Signer, seal
+from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
+from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
+from penstock.venue.oracle.rules import MOST_PREMIUM, OracleRules
+from penstock.venue.oracle.steps import Price, next_step, price_of, price_record, within
+from penstock.venue.oracle.turns import Turns
+from penstock.venue.oracle.viewing import NoView, View
+from world import World
+
+from .oracles import GENESIS, KEYS, RULES, SEPARATOR, TERMS, UNITS
+
+PRICES = st.integers(1, (1 << 39) - 1)
+NOW = 1_700_000_000 * MICRO
+HERE = Price(UNITS, UNITS)
+
+
+def own_turn(proposer=KEYS[1], at=NOW):
+    """A moment at which it is the proposer's turn."""
+    turns = Turns(GENESIS.oracles, RULES)
+    return turns.begins(proposer.address, TERMS.market, turns.slot(at) + 1)
+
+
+def new_cosigner():
+    """The first oracle, which has signed nothing yet."""
+    return Cosigner(KEYS[0], GENESIS.oracles, GENESIS.markets, SEPARATOR, Turns(GENESIS.oracles, RULES), RULES)
+
+
+def objection(record=None, *, signers=(KEYS[1],), time=None, committed=HERE, view=HERE, cosigner=None, **changes):
+    """The name of what a cosigner objects to, or None if it signs."""
+    record = record or PublishPrice(TERMS.market, own_turn(), UNITS, UNITS)
+    record = replace(record, **changes) if changes else record
+    cosigner = cosigner or new_cosigner()
+    seen = View(0, view) if isinstance(view, Price) else view
+    try:
+        proposal = cosigner.read(seal(SEPARATOR, record, list(signers)))
+        cosigner.judge(proposal, record.published_at + 1_000 if time is None else time, committed, seen)
+        cosigner.sign(proposal)
+    except Objected as objected:
+        return objected.objection.name
+    return None
+
+
+@given(PRICES, st.floats(-0.0099, 0.0099), PRICES, st.floats(-0.004, 0.004))
+@example(1_000, -0.009765625, 1_009, 0.0)  # on the edge of the band, and too small to stay on it
+def test_the_venue_takes_every_step_and_the_walk_arrives(start, off, goal, wanted_off):
+    start, goal = max(start, 1_000), max(goal, 1_000)
+    goal = min(max(goal, start // 2), start * 2)
+    committed = Price(start, max(1, round(start * (1 + off))))
+    wanted = Price(goal, round(goal * (1 + wanted_off)))
+    world = World(traders=0)
+    assert isinstance(world.price(committed.index, committed.mark)[-1], PricePublished)
+    for _ in range(200):
+        step = next_step(committed, wanted, RULES.step_ppm, TERMS.mark_band_ppm)
+        assert step is not None
+        world.wait(1)
+        assert isinstance(world.price(step.index, step.mark)[-1], PricePublished)
+        if step == committed:
+            break
+        committed = step
+    assert committed == wanted
+
+
+def test_from_no_price_the_first_is_the_wanted_one_with_its_mark_in_the_band():
+    assert next_step(Price(0, 0), Price(1_000, 2_000), 9_000, 10_000) == Price(1_000, 1_010)
+
+
+def test_where_the_mark_cannot_follow_the_index_waits_for_it():
+    assert next_step(Price(1_000, 990), Price(1_009, 1_009), 9_000, 10_000) == Price(1_008, 998)
+
+
+def test_a_committed_mark_far_outside_the_band_has_no_step():
+    assert next_step(Price(1_000_000, 1_100_000), Price(1_000_000, 1_000_000), 9_000, 10_000) is None
+    broken = replace(TERMS, mark_band_ppm=1)
+    found = step_towards(Price(UNITS, UNITS), Price(UNITS, UNITS * 2), broken, RULES)
+    assert found is Withheld.NO_STEP
+
+
+def test_a_premium_is_said_as_it_is_within_its_width():
+    assert next_step(HERE, Price(UNITS, UNITS, -123), 9_000, 10_000).premium == -123
+    assert next_step(HERE, Price(UNITS, UNITS, 1 << 40), 9_000, 10_000).premium == MOST_PREMIUM
+    assert next_step(Price(0, 0), Price(1, 1, -(1 << 40)), 9_000, 10_000).premium == -MOST_PREMIUM
+
+
+def test_a_record_says_the_price_it_was_built_from():
+    record = price_record(3, NOW, Price(5, 6, 7))
+    assert (record.market, record.published_at) == (3, NOW)
+    assert price_of(record) == Price(5, 6, 7 if "premium" in PublishPrice.__struct_fields__ else 0)
+
+
+@given(st.integers(0, 1 << 50), st.integers(0, 9))
+def test_in_every_slot_each_oracle_has_one_rank_and_the_first_rotates(slot, market):
+    turns = Turns(GENESIS.oracles, RULES)
+    ranks = [turns.rank(key.address, market, slot) for key in KEYS]
+    assert sorted(ranks) == [0, 1, 2]
+    assert [turns.rank(key.address, market, slot + 1) for key in KEYS] == [(rank - 1) % 3 for rank in ranks]
+    begins = [turns.begins(key.address, market, slot) for key in KEYS]
+    assert max(begins) + turns.patience < (slot + 1) * RULES.slot_us() + 3
+    assert all(turns.is_due(key.address, market, at) for key, at in zip(KEYS, begins, strict=True))
+    assert not any(
+        turns.is_due(key.address, market, at - 1) for key, at, rank in zip(KEYS, begins, ranks, strict=True) if rank
+    )
+
+
+def test_what_it_would_have_said_itself_is_signed():
+    assert objection() is None
+
+
+def test_within_the_tolerance_is_near_enough():
+    assert objection(index_price=UNITS + 1_200, mark_price=UNITS - 1_200) is None
+    assert objection(index_price=UNITS + 1_201) == "INDEX_OFF"
+    assert objection(mark_price=UNITS - 1_201) == "MARK_OFF"
+
+
+def test_a_step_on_the_way_to_the_own_view_is_signed_and_the_view_itself_is_not():
+    crashed = Price(UNITS * 8 // 10, UNITS * 8 // 10)
+    step = UNITS - UNITS * 9 // 1_000
+    assert objection(view=crashed, index_price=step, mark_price=step) is None
+    assert objection(view=crashed, index_price=crashed.index, mark_price=crashed.mark) == "STEP_TOO_LARGE"
+    assert objection(view=crashed) == "INDEX_OFF"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"market": 7}, "MARKET_UNKNOWN"),
+        ({"index_price": 0}, "PRICE_NOT_POSITIVE"),
+        ({"mark_price": 0}, "PRICE_NOT_POSITIVE"),
+        ({"index_price": UNITS * 102 // 100}, "STEP_TOO_LARGE"),
+        ({"mark_price": UNITS * 98 // 100}, "STEP_TOO_LARGE"),
+        ({"index_price": UNITS + 5_000, "mark_price": UNITS - 5_000}, "MARK_OUT_OF_BAND"),
+        ({"published_at": own_turn() - 1}, "OUT_OF_TURN"),
+        ({"signers": (Signer(b"\x05" * 32),)}, "NOT_AN_ORACLE"),
+        ({"signers": (KEYS[0],)}, "NOT_AN_ORACLE"),
+        ({"signers": (KEYS[1], KEYS[2])}, "NOT_A_PROPOSAL"),
+        ({"record": CancelAll(1, 0, 1, 1)}, "NOT_A_PROPOSAL"),
+        ({"time": own_turn() - 1}, "NOT_FRESH"),
+        ({"time": own_turn() + 5 * MICRO + 1}, "NOT_FRESH"),
+        ({"view": None}, "NO_VIEW"),
+        ({"view": NoView(0, Withheld.NO_INDEX, "2 of 3 sources live, 3 wanted")}, "NO_VIEW"),
+        ({"view": Price(UNITS * 10, UNITS * 10)}, "NO_VIEW"),
+        ({"view": Price(UNITS * 99 // 100, UNITS)}, "INDEX_OFF"),
+        ({"view": Price(UNITS, UNITS * 1_004 // 1_000)}, "MARK_OFF"),
+        ({"committed": Price(UNITS * 2, UNITS * 2)}, "STEP_TOO_LARGE"),
+        ({"committed": Price(0, 0), "index_price": UNITS + 2_000}, "INDEX_OFF"),
+    ],
+)
+def test_what_it_cannot_vouch_for_is_not_signed_and_the_objection_has_a_name(changes, name):
+    assert objection(**changes) == name
+
+
+@pytest.mark.skipif("premium" not in PublishPrice.__struct_fields__, reason="prices carry no premium")
+def test_a_premium_nobody_here_sees_is_not_signed():
+    assert objection(premium=2_000_000) == "PREMIUM_OFF"
+    assert objection(premium=999_999) is None
+
+
+NEAR = st.integers(UNITS * 97 // 100, UNITS * 103 // 100)
+VALUES = st.one_of(NEAR, st.integers(0, (1 << 40) - 1))
+
+
+@given(index=VALUES, mark=VALUES, here=st.one_of(st.just(0), NEAR), sees=NEAR, into=st.integers(-MICRO, MICRO))
+def test_whatever_is_proposed_what_gets_signed_is_near_the_own_next_step_and_in_the_venues_bounds(
+    index, mark, here, sees, into
+):
+    committed = Price(here, here)
+    at = own_turn() + into
+    record = PublishPrice(TERMS.market, at, index, mark)
+    if objection(record, committed=committed, view=Price(sees, sees)) is not None:
+        return
+    own = next_step(committed, Price(sees, sees), RULES.step_ppm, TERMS.mark_band_ppm)
+    assert within(index, own.index, RULES.tolerance_ppm) and within(mark, own.mark, RULES.tolerance_ppm)
+    assert within(mark, index, TERMS.mark_band_ppm)
+    assert here == 0 or (within(index, here, TERMS.price_step_ppm) and within(mark, here, TERMS.price_step_ppm))
+    assert Turns(GENESIS.oracles, RULES).is_due(KEYS[1].address, TERMS.market, at)
+
+
+@given(off=st.integers(-1_190, 1_190), mark_off=st.integers(-1_190, 1_190))
+def test_what_is_near_and_in_turn_is_signed(off, mark_off):
+    assert objection(index_price=UNITS + off, mark_price=UNITS + mark_off) is None
+
+
+def test_of_the_others_one_price_of_a_market_is_signed_in_a_slot():
+    turns, cosigner = Turns(GENESIS.oracles, RULES), new_cosigner()
+    at = own_turn()
+    assert objection(cosigner=cosigner) is None
+    assert objection(cosigner=cosigner) == "TOO_SOON"
+    assert objection(cosigner=cosigner, published_at=at + turns.pace + 1) == "TOO_SOON"
+    assert objection(cosigner=cosigner, published_at=own_turn(at=at)) is None
+    assert objection(cosigner=cosigner, published_at=at) == "TOO_SOON"
+
+
+def test_after_an_own_proposal_that_came_to_nothing_anothers_is_signed_in_the_same_slot():
+    turns, cosigner = Turns(GENESIS.oracles, RULES), new_cosigner()
+    at = own_turn()
+    cosigner.note(PublishPrice(TERMS.market, at, UNITS, UNITS))
+    assert objection(cosigner=cosigner, published_at=at + turns.pace - 1) == "TOO_SOON"
+    assert objection(cosigner=cosigner, published_at=at + turns.pace) is None
+
+
+def test_the_first_price_of_a_market_wants_only_the_own_view():
+    assert objection(committed=Price(0, 0)) is None
+
+
+def test_every_objection_is_a_sentence_of_its_own():
+    assert len(set(Objection)) == len(list(Objection)) == 14
+    assert str(Objected(Objection.NOT_FRESH, "1 at 2")) == (
+        "NOT_FRESH: published too long ago, or in the future: 1 at 2"
+    )
+
+
+def test_decisions_are_counted_kept_and_said_aloud_when_they_are_new(caplog):
+    heard = []
+    decisions = Decisions(heard.append)
+    stale = (Dropped("north", Flaw.STALE),)
+    with caplog.at_level(logging.WARNING):
+        for time in range(300):
+            decisions.add(Decision(time, "BTC", Outcome.WITHHELD, "NO_INDEX", "2 of 3", None, stale))
+        decisions.add(Decision(300, "BTC", Outcome.WITHHELD, "VIEW_STALE"))
+        decisions.add(Decision(301, "BTC", Outcome.PUBLISHED))
+    assert decisions.count(Outcome.WITHHELD) == 301
+    assert decisions.count(Outcome.WITHHELD, "NO_INDEX") == 300
+    assert len(decisions.newest) == 256 and len(heard) == 302
+    assert [record.getMessage() for record in caplog.records] == [
+        "BTC withheld NO_INDEX 2 of 3 north: too old", "BTC withheld VIEW_STALE  ",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"every": 0}, "every"), ({"step_ppm": 0}, "step_ppm"), ({"tolerance_ppm": 200_000}, "tolerance_ppm"),
+        ({"farthest": 0}, "farthest"), ({"view_for": 0.5}, "view_for"), ({"impact_notional": 0}, "impact_notional"),
+        ({"fresh_for": float("nan")}, "fresh_for"),
+    ],
+)  # fmt: skip
+def test_rules_out_of_range_are_refused_by_name(changes, named):
+    with pytest.raises(ValueError, match=named):
+        OracleRules(**changes).check()
