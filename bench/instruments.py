@@ -3,6 +3,8 @@
 from itertools import accumulate, product
 from typing import Final
 
+from msgspec.structs import replace
+
 from penstock.protocol.instruments import CALL, NO_OPTION, OPTION, PERPETUAL, PUT
 from penstock.protocol.quantities import PPM
 from penstock.protocol.terms import MarketTerms, Template, default_markets, default_templates
@@ -28,11 +30,12 @@ def listed(instruments: int, indexes: tuple[int, ...]) -> tuple[MarketTerms, ...
 
     With 64: both perpetuals; three futures each, the next to end first; then per underlying calls and puts of seven
     strikes, 70 to 130 % of the first index (price units), and two expiries. Futures and options have the terms of the
-    default templates. Raises ValueError for another number than 2 or 64.
+    default templates; none has a price interval, for a stream takes a second of venue time. Raises ValueError for
+    another number than 2 or 64.
     """
     if instruments not in CHOICES:
         raise ValueError(f"instruments is {instruments}, wants 2 or 64")
-    markets = list(default_markets())
+    markets = list(default_markets(0))
     if instruments == PERPETUALS:
         return tuple(markets)
     futures, options = _templates()
@@ -45,8 +48,8 @@ def listed(instruments: int, indexes: tuple[int, ...]) -> tuple[MarketTerms, ...
 
 
 def _templates() -> tuple[list[Template], list[Template]]:
-    """The default ones of futures, then of options, one per underlying."""
-    templates = default_templates()
+    """The default ones of futures, then of options, one per underlying, without a price interval."""
+    templates = [replace(found, terms=replace(found.terms, price_interval=0)) for found in default_templates()]
     return (
         [template for template in templates if template.terms.kind != OPTION],
         [template for template in templates if template.terms.kind == OPTION],

@@ -4,10 +4,11 @@
 """
 @title EntryReferee
 @license Apache-2.0
-@notice The first half of the Referee, which alone would be too long for a contract: the entry, the one before it, and
-        the commands it rests on. Not audited; not for real money.
+@notice The first half of the Referee, which alone would be too long for a contract: the entry, the one before it, the
+        commands it rests on, and the two accounts with their slots and sessions. Not audited; not for real money.
 """
 
+import accounts
 import batches
 import commands
 import entries
@@ -20,6 +21,7 @@ from interfaces import IBatches
 initializes: openings
 initializes: entries[openings := openings]
 initializes: commands[openings := openings]
+initializes: accounts[openings := openings]
 
 SETTLEMENT: public(immutable(address))
 VAULT: public(immutable(address))
@@ -40,24 +42,24 @@ def __init__(settlement: address, vault: address):
 @raw_return
 def __default__() -> Bytes[reading.OPENED_BYTES]:
     """
-    @notice What is found before any leaf is looked at, and what the leaves are to be judged by: an encoded Opened.
+    @notice What is found before any market is looked at, and what the markets are to be judged by: an encoded Opened.
     @dev To be called with the calldata of Referee.judge as it is. An argument would be copied to memory.
     """
     batch: batches.Batch = abi_decode(slice(msg.data, reading.BATCH_AT, 448), batches.Batch)
     maker_batch: batches.Batch = abi_decode(slice(msg.data, reading.MAKER_BATCH_AT, 448), batches.Batch)
-    opened: commands.Opened = self._judge(reading._start(), batch, maker_batch)
+    opened: accounts.Opened = self._judge(reading._start(), batch, maker_batch)
     reading._assert_inside(opened.at)
     return abi_encode(opened)
 
 
 @internal
 @view
-def _judge(start: uint256, batch: batches.Batch, maker_batch: batches.Batch) -> commands.Opened:
+def _judge(start: uint256, batch: batches.Batch, maker_batch: batches.Batch) -> accounts.Opened:
     self._assert_committed(batch, reading.BATCH_AT)
     at: uint256 = 0
     step: entries.Step = empty(entries.Step)
     at, step = entries._open_step(start, batch)
-    opened: commands.Opened = empty(commands.Opened)
+    opened: accounts.Opened = empty(accounts.Opened)
     opened.pre_root = step.pre_root
     opened.post_root = step.post_root
     opened.is_last = step.index + 1 == convert(batch.entries, uint256)
@@ -67,11 +69,16 @@ def _judge(start: uint256, batch: batches.Batch, maker_batch: batches.Batch) -> 
         # The fill before it was the last and does not say so.
         opened.finding = findings.FILLS_DISAGREE
     elif step.entry_bytes == entries.TRADE_BYTES:
-        opened.sides.entry = entries._read(step.entry_at)
-        opened.sides.first = entries._is_first_fill(step, opened.sides.entry)
-        opened.finding = entries._find(step, batch, opened.sides.entry)
+        opened.entry = entries._read(step.entry_at)
+        opened.first = entries._is_first_fill(step, opened.entry)
+        opened.finding = entries._find(step, batch, opened.entry)
     if opened.finding == findings.HONEST:
-        at, opened.finding, opened.sides = self._open_commands(at, batch, maker_batch, opened.sides)
+        shown: commands.Shown = empty(commands.Shown)
+        at, opened.finding, shown = self._open_commands(at, batch, maker_batch, opened.entry)
+        if opened.finding == findings.HONEST:
+            opened.time = shown.time
+            opened.builder_fits = commands._builder_fits(opened.entry, shown.taking)
+            at, opened.maker, opened.taker = accounts._open(at, opened.entry, shown)
     opened.at = at
     return opened
 
@@ -79,36 +86,35 @@ def _judge(start: uint256, batch: batches.Batch, maker_batch: batches.Batch) -> 
 @internal
 @view
 def _open_commands(
-    start: uint256, batch: batches.Batch, maker_batch: batches.Batch, opened: commands.Sides
-) -> (uint256, uint8, commands.Sides):
+    start: uint256, batch: batches.Batch, maker_batch: batches.Batch, entry: entries.Entry
+) -> (uint256, uint8, commands.Shown):
     """
     @notice The taker's command and the maker's, and what is wrong with them.
     """
-    sides: commands.Sides = opened
-    entry: entries.Entry = sides.entry
+    shown: commands.Shown = empty(commands.Shown)
     finding: uint8 = findings.HONEST
     at: uint256 = 0
     command: commands.Command = empty(commands.Command)
     at, command = commands._open(start, batch, entry.sequence, entry.member, not entry.liquidation)
-    sides.time = command.time
+    shown.time = command.time
     if entry.liquidation:
         if not commands._liquidates(command, entry.taker):
-            return at, findings.TAKER_COMMAND_WRONG, sides
+            return at, findings.TAKER_COMMAND_WRONG, shown
     else:
-        finding, sides.taking, sides.taker_signer = commands._authored(
+        finding, shown.taking, shown.taker_signer = commands._authored(
             command, entry, True, entry.taker_hash, VAULT, findings.TAKER_COMMAND_WRONG
         )
         if finding != findings.HONEST:
-            return at, finding, sides
+            return at, finding, shown
     self._assert_committed(maker_batch, reading.MAKER_BATCH_AT)
     early: bool = entry.maker_sequence < convert(maker_batch.first_sequence, uint256)
     late: bool = entry.maker_sequence > convert(maker_batch.last_sequence, uint256)
     assert not early and not late, "referee: the maker's order was not sequenced in that batch"
     at, command = commands._open(at, maker_batch, entry.maker_sequence, entry.maker_member, True)
-    finding, sides.making, sides.maker_signer = commands._authored(
+    finding, shown.making, shown.maker_signer = commands._authored(
         command, entry, False, entry.maker_hash, VAULT, findings.MAKER_COMMAND_WRONG
     )
-    return at, finding, sides
+    return at, finding, shown
 
 
 @internal

@@ -12,10 +12,9 @@
      src/penstock/spec/referee is the same judge in Python.
 """
 
+import accounts
 import batches
-import commands
 import findings
-import leaves
 import openings
 import reading
 import trades
@@ -23,8 +22,7 @@ import trades
 from interfaces import IEntryReferee
 
 initializes: openings
-initializes: leaves[openings := openings]
-initializes: trades[openings := openings, leaves := leaves]
+initializes: trades[openings := openings]
 
 struct Verdict:
     finding: uint8
@@ -63,13 +61,13 @@ def _judge() -> Verdict:
     returned: Bytes[reading.OPENED_BYTES] = raw_call(
         ENTRY_REFEREE, msg.data, max_outsize=reading.OPENED_BYTES, is_static_call=True
     )
-    opened: commands.Opened = abi_decode(returned, commands.Opened)
+    opened: accounts.Opened = abi_decode(returned, accounts.Opened)
     if opened.finding != findings.HONEST:
         return Verdict(finding=opened.finding, post_root=empty(bytes32))
     at: uint256 = 0
     finding: uint8 = findings.HONEST
     root: bytes32 = empty(bytes32)
-    at, finding, root = trades._judge(opened.at, opened.sides, opened.pre_root, opened.post_root)
+    at, finding, root = trades._judge(opened)
     reading._assert_inside(at)
     # The batch's last step leads to the root that the batch stands for.
     if finding == findings.HONEST and opened.is_last and root != opened.settlement_root:

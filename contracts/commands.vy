@@ -15,7 +15,7 @@ import reading
 uses: openings
 
 PLACE_TYPEHASH: constant(bytes32) = keccak256(
-    "PlaceOrder(uint24 subaccount,uint16 slot,uint64 nonce,uint64 deadline,uint24 market,uint8 side,uint40 price,uint48 size,uint48 fill_guard,uint8 time_in_force,bool post_only,bool reduce_only,uint24 max_fee_ppm)"
+    "PlaceOrder(uint24 subaccount,uint16 slot,uint64 nonce,uint64 deadline,uint24 market,uint8 side,uint40 price,uint48 size,uint48 fill_guard,uint8 time_in_force,bool post_only,bool reduce_only,uint24 max_fee_ppm,uint24 builder,uint24 builder_fee_ppm)"
 )
 BUNDLE_TYPEHASH: constant(bytes32) = keccak256(
     "Bundle(bytes32 root,uint8 count,uint8 mode,uint24 subaccount,uint64 deadline)"
@@ -24,7 +24,7 @@ LIQUIDATE_TYPEHASH: constant(bytes32) = keccak256("Liquidate(uint24 subaccount)"
 DOMAIN_TYPEHASH: constant(bytes32) = keccak256(
     "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
-PLACE_BYTES: constant(uint256) = 14 * 32
+PLACE_BYTES: constant(uint256) = 16 * 32
 BUNDLE_BYTES: constant(uint256) = 6 * 32
 LIQUIDATE_BYTES: constant(uint256) = 2 * 32
 SIGNATURE_BYTES: constant(uint256) = 85
@@ -39,6 +39,8 @@ BUY: constant(uint256) = 0
 GOOD_TIL_CANCELLED: constant(uint256) = 0
 IMMEDIATE_OR_CANCEL: constant(uint256) = 1
 DEEPEST_PATH: constant(uint256) = 6
+MAX_BUILDER_FEE_PPM: constant(uint256) = 1_000
+PPM: constant(uint256) = 1_000_000
 NOTHING: constant(uint256) = 0
 SIGNATURES: constant(uint256) = 1
 SIGNATURES_HASH: constant(uint256) = 2
@@ -73,28 +75,16 @@ struct Order:
     post_only: uint256
     reduce_only: uint256
     max_fee_ppm: uint256
+    builder: uint256
+    builder_fee_ppm: uint256
 
 # What the commands have shown: venue time, orders, signers. A liquidation has no taking order.
-struct Sides:
-    entry: entries.Entry
+struct Shown:
     time: uint256
-    first: bool
     taking: Order
     taker_signer: uint256
     making: Order
     maker_signer: uint256
-
-# How far the entry and its commands have brought the judge. With a finding the rest is not looked at.
-struct Opened:
-    finding: uint8
-    # Where the leaves begin in the calldata.
-    at: uint256
-    sides: Sides
-    pre_root: bytes32
-    post_root: bytes32
-    # What the batch stands for, where this is its last step.
-    is_last: bool
-    settlement_root: bytes32
 
 
 @internal
@@ -171,8 +161,11 @@ def _order_of(command: Command, order_hash: bytes32) -> (bool, Order):
         post_only=reading._word(at + 352),
         reduce_only=reading._word(at + 384),
         max_fee_ppm=reading._word(at + 416),
+        builder=reading._word(at + 448),
+        builder_fee_ppm=reading._word(at + 480),
     )
-    excess: uint256 = ((order.subaccount | order.market | order.max_fee_ppm) >> 24) | (order.slot >> 16)
+    excess: uint256 = (order.subaccount | order.market | order.max_fee_ppm) >> 24
+    excess |= ((order.builder | order.builder_fee_ppm) >> 24) | (order.slot >> 16)
     excess |= ((order.nonce | order.deadline) >> 64) | ((order.side | order.time_in_force) >> 8)
     excess |= (order.price >> 40) | ((order.size | reading._word(at + 288)) >> 48)
     excess |= (order.post_only | order.reduce_only) >> 1
@@ -254,6 +247,19 @@ def _maker_may(entry: entries.Entry, order: Order, command: Command) -> bool:
     if order.market != entry.market or order.side != 1 - entry.side or order.price != entry.price:
         return False
     return order.time_in_force == GOOD_TIL_CANCELLED and self._is_in_time(order, command)
+
+
+@internal
+@pure
+def _builder_fits(entry: entries.Entry, order: Order) -> bool:
+    """
+    @notice Whether the builder is the one the order names, and gets what it says; in a liquidation, which has no order,
+            nobody. That there is such a builder is by replay only.
+    """
+    if order.builder_fee_ppm > MAX_BUILDER_FEE_PPM or (order.builder == 0 and order.builder_fee_ppm > 0):
+        return False
+    fee: uint256 = (entry.size * entry.price * order.builder_fee_ppm + PPM - 1) // PPM
+    return entry.builder == order.builder and entry.builder_fee == convert(fee, int256)
 
 
 @internal

@@ -14,7 +14,9 @@ import reading
 uses: openings
 
 TRADE: constant(uint256) = 3
-TRADE_BYTES: constant(uint256) = 186
+TRADE_BYTES: constant(uint256) = 201
+# Where its flags lie: the taker's side, liquidation, last fill.
+FLAGS_AT: constant(uint256) = 136
 HEADER_BYTES: constant(uint256) = 12
 LIST_DEPTH: constant(uint256) = 10
 LOW_8: constant(uint256) = 2 ** 8 - 1
@@ -67,6 +69,8 @@ struct Entry:
     taker_equity: int256
     taker_initial: int256
     taker_held: int256
+    builder: uint256
+    builder_fee: int256
     scenarios: uint256
     # The taker's side; whether it is liquidated and has no order; whether this is its command's last fill.
     side: uint256
@@ -106,7 +110,7 @@ def _open_step(start: uint256, batch: batches.Batch) -> (uint256, Step):
     assert root == batch.ledger_root, "referee: the step is not in the batch"
     if step.cuts:
         unfinished: bool = step.previous_bytes == TRADE_BYTES and reading._byte(step.previous_at) == TRADE
-        unfinished = unfinished and (reading._byte(step.previous_at + 121) >> 2) & 1 == 0
+        unfinished = unfinished and (reading._byte(step.previous_at + FLAGS_AT) >> 2) & 1 == 0
         assert unfinished, "referee: the step is not a trade, nor does it cut one off"
     return at, step
 
@@ -115,14 +119,14 @@ def _open_step(start: uint256, batch: batches.Batch) -> (uint256, Step):
 @view
 def _read(at: uint256) -> Entry:
     """
-    @notice The fields of a trade entry, 186 bytes.
+    @notice The fields of a trade entry, 201 bytes.
     """
     first: uint256 = reading._word(at)
     second: uint256 = reading._word(at + 32)
     third: uint256 = reading._word(at + 63)
     risk: uint256 = reading._word(at + 82)
     held: uint256 = reading._word(at + 114)
-    flags: uint256 = (held >> 192) & LOW_8
+    flags: uint256 = (held >> 72) & LOW_8
     return Entry(
         sequence=(first >> 184) & LOW_64,
         member=(first >> 176) & LOW_8,
@@ -145,13 +149,15 @@ def _read(at: uint256) -> Entry:
         taker_equity=reading._signed(risk >> 128, 2 ** 127),
         taker_initial=convert(risk & (2 ** 128 - 1), int256),
         taker_held=reading._signed(held >> 200, 2 ** 55),
+        builder=(held >> 176) & LOW_24,
+        builder_fee=convert((held >> 80) & LOW_96, int256),
         scenarios=((second >> 8) | (third >> 104)) & LOW_8,
         side=flags & 1,
         liquidation=flags & 2 != 0,
         last=flags & 4 != 0,
         flags=flags,
-        maker_hash=convert(reading._word(at + 122), bytes32),
-        taker_hash=convert(reading._word(at + 154), bytes32),
+        maker_hash=convert(reading._word(at + 137), bytes32),
+        taker_hash=convert(reading._word(at + 169), bytes32),
     )
 
 
@@ -228,7 +234,7 @@ def _agrees(step: Step, batch: batches.Batch, entry: Entry) -> bool:
         return False
     if step.previous_bytes != TRADE_BYTES or reading._byte(step.previous_at) != TRADE:
         return True
-    last: bool = (reading._byte(step.previous_at + 121) >> 2) & 1 == 1
+    last: bool = (reading._byte(step.previous_at + FLAGS_AT) >> 2) & 1 == 1
     if self._is_first_fill(step, entry):
         return last
     # A walk through the book meets an order once, and never a better price after a worse.
@@ -251,8 +257,9 @@ def _says_of_taker(at: uint256) -> bytes32:
     names: uint256 = reading._word(at + 63) >> 208
     risk: uint256 = reading._word(at + 82)
     held: uint256 = reading._word(at + 114)
-    taker_hash: uint256 = reading._word(at + 154)
-    return keccak256(abi_encode(market, names, risk, held >> 200, (held >> 192) & 3, taker_hash))
+    taker_hash: uint256 = reading._word(at + 169)
+    # What it held, and the builder.
+    return keccak256(abi_encode(market, names, risk, held >> 176, (held >> 72) & 3, taker_hash))
 
 
 @internal

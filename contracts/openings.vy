@@ -5,7 +5,8 @@
 @license Apache-2.0
 @notice An opening is, level by level from the leaves, for each parent of what is known in ascending order: a mask
         byte (bit c: child c is given) and the given children. A child neither known nor given is the empty subtree.
-@dev The Python twin is src/penstock/spec/multiproof.py.
+@dev The Python twin is src/penstock/spec/multiproof.py. Offsets and counters are added unchecked: nothing beyond the
+     calldata can be read, and the loops are bounded.
 """
 
 import reading
@@ -50,19 +51,20 @@ def _climb_one(
     index: uint256 = leaf
     old: bytes32 = old_leaf
     new: bytes32 = new_leaf
+    # Where the nodes differ, so do their parents.
+    changed: bool = new != old
     for level: uint256 in range(first, depth, bound=DEEPEST):
         mask: uint256 = convert(slice(msg.data, at, 1), uint256)
         known: uint256 = index & 3
-        changed: bool = new != old
-        at += 1
+        at = unsafe_add(at, 1)
         old = self._parent(at, level, mask, known, old)
         if changed:
             new = self._parent(at, level, mask, known, new)
-        else:
-            new = old
-        at += self._given(mask)
+        at = unsafe_add(at, self._given(mask))
         index >>= 2
     assert index == 0, "referee: a leaf is outside its tree"
+    if not changed:
+        return at, old, old
     return at, old, new
 
 
@@ -84,10 +86,10 @@ def _climb_two(
     for level: uint256 in range(depth, bound=DEEPEST):
         if low >> 2 == high >> 2:
             mask: uint256 = convert(slice(msg.data, at, 1), uint256)
-            at += 1
+            at = unsafe_add(at, 1)
             assert mask & ((1 << (low & 3)) | (1 << (high & 3))) == 0, "referee: an opening's mask is wrong"
             children: bytes32[4] = self._children(at, level, mask)
-            at += self._given(mask)
+            at = unsafe_add(at, self._given(mask))
             children[low & 3] = old_low
             children[high & 3] = old_high
             old_low = self._hash(children)
@@ -127,8 +129,8 @@ def _climb_many(  # long: a loop over levels around one over parents, in one fra
             hashed: bytes32 = known.hashes[child]
             place: uint256 = index >> 2
             mask: uint256 = convert(slice(msg.data, at, 1), uint256)
-            at += 1
-            next: uint256 = child + 1
+            at = unsafe_add(at, 1)
+            next: uint256 = unsafe_add(child, 1)
             if next == count or known.indices[next] >> 2 != place:
                 known.hashes[parent] = self._parent(at, level, mask, index & 3, hashed)
                 if child == changed:
@@ -148,15 +150,15 @@ def _climb_many(  # long: a loop over levels around one over parents, in one fra
                     if next == count or known.indices[next] >> 2 != place:
                         break
                     index = known.indices[next]
-                    next += 1
+                    next = unsafe_add(next, 1)
                 known.hashes[parent] = self._hash(children)
                 if new_place < 4:
                     change = parent
                     children[new_place] = new
                     new = self._hash(children)
-            at += self._given(mask)
+            at = unsafe_add(at, self._given(mask))
             known.indices[parent] = place
-            parent += 1
+            parent = unsafe_add(parent, 1)
             child = next
             if child == count:
                 break
@@ -174,11 +176,12 @@ def _step(
     @notice One level up from a node that is known alone.
     """
     mask: uint256 = convert(slice(msg.data, start, 1), uint256)
-    above: bytes32 = self._parent(start + 1, level, mask, known, old)
-    at: uint256 = start + 1 + self._given(mask)
+    given_at: uint256 = unsafe_add(start, 1)
+    above: bytes32 = self._parent(given_at, level, mask, known, old)
+    at: uint256 = unsafe_add(given_at, self._given(mask))
     if new == old:
         return at, above, above
-    return at, above, self._parent(start + 1, level, mask, known, new)
+    return at, above, self._parent(given_at, level, mask, known, new)
 
 
 @internal
@@ -203,7 +206,7 @@ def _children(start: uint256, level: uint256, mask: uint256) -> bytes32[4]:
     for child: uint256 in range(4):
         if (mask >> child) & 1 != 0:
             children[child] = convert(slice(msg.data, at, 32), bytes32)
-            at += 32
+            at = unsafe_add(at, 32)
     return children
 
 
@@ -228,10 +231,17 @@ def _parent(at: uint256, level: uint256, mask: uint256, known: uint256, node: by
         if known == 2:
             return keccak256(concat(0x02, slice(msg.data, at, 64), node, slice(msg.data, at + 64, 32)))
         return keccak256(concat(0x02, slice(msg.data, at, 96), node))
-    absent: bytes32 = EMPTY[level]
-    children: bytes32[4] = [absent, absent, absent, absent]
-    if mask != 0:
-        assert (mask >> known) & 1 == 0, "referee: an opening's mask is wrong"
-        children = self._children(at, level, mask)
+    if mask == 0:
+        # None is, and so all are empty.
+        absent: bytes32 = EMPTY[level]
+        if known == 0:
+            return keccak256(concat(0x02, node, absent, absent, absent))
+        if known == 1:
+            return keccak256(concat(0x02, absent, node, absent, absent))
+        if known == 2:
+            return keccak256(concat(0x02, absent, absent, node, absent))
+        return keccak256(concat(0x02, absent, absent, absent, node))
+    assert (mask >> known) & 1 == 0, "referee: an opening's mask is wrong"
+    children: bytes32[4] = self._children(at, level, mask)
     children[known] = node
     return self._hash(children)

@@ -14,9 +14,9 @@ OFFSET_AT: constant(uint256) = MAKER_BATCH_AT + BATCH_BYTES
 LENGTH_AT: constant(uint256) = OFFSET_AT + 32
 WITNESS_AT: constant(uint256) = LENGTH_AT + 32
 # The longest witness there can be: 65 markets of eight tiers, no two of them near each other in a full tree.
-MAX_WITNESS: constant(uint256) = 70_208
+MAX_WITNESS: constant(uint256) = 74_496
 # What the first half hands to the second.
-OPENED_BYTES: constant(uint256) = 64 * 32
+OPENED_BYTES: constant(uint256) = 67 * 32
 
 
 @internal

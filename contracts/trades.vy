@@ -6,7 +6,7 @@
 @dev The Python twin is src/penstock/spec/referee/trade.py.
 """
 
-import commands
+import accounts
 import entries
 import fills
 import findings
@@ -15,29 +15,32 @@ import openings
 import reading
 
 uses: openings
-uses: leaves
 
 ACCOUNTS_DEPTH: constant(uint256) = 12
 MARKETS_DEPTH: constant(uint256) = 8
 NO_MARKET: constant(uint256) = 2 ** 24
-MAX_POSITIONS: constant(uint256) = 32
 SELL: constant(uint256) = 1
 PPM: constant(int256) = 1_000_000
 SLICE_PPM: constant(int256) = 200_000
+PRICE_LIMIT: constant(int256) = 2 ** 40
 CASH_LIMIT: constant(int256) = 2 ** 95
 POSITION_LIMIT: constant(int256) = 2 ** 55
 SIZE_FUNDING_LIMIT: constant(int256) = 2 ** 159
 OPEN_INTEREST_LIMIT: constant(int256) = 2 ** 56
 DUST_LIMIT: constant(int256) = 2 ** 96
+BUILDER_FEES_LIMIT: constant(int256) = 2 ** 80
 
 # One side, on its way through the markets in ascending order.
 struct Holding:
     next_at: uint256
     left: uint256
+    # The next position's word, and its market.
+    packed: int256
     market: uint256
     place: uint256
     held: bool
-    fresh: bool
+    # In a liquidation: whether every market it holds has a fresh price and has not reached its expiry.
+    goes_on: bool
     before: fills.Position
     after: fills.Position
     cash: int256
@@ -55,93 +58,34 @@ struct Trade:
 
 @internal
 @view
-def _judge(start: uint256, sides: commands.Sides, pre_root: bytes32, post_root: bytes32) -> (uint256, uint8, bytes32):
+def _judge(opened: accounts.Opened) -> (uint256, uint8, bytes32):
     """
-    @notice account leaves of maker and taker · slot and session of each · markets · globals hash, deposit head and
-            forced head · opening of markets · opening of accounts.
+    @notice markets · globals hash, deposit head and forced head · opening of markets · opening of accounts.
+    @return Where they end, the finding, and the root the step leads to.
     """
-    maker: leaves.Side = empty(leaves.Side)
-    taker: leaves.Side = empty(leaves.Side)
-    at: uint256 = 0
-    at, maker, taker = self._open_sides(start, sides)
     trade: Trade = empty(Trade)
     finding: uint8 = findings.HONEST
+    at: uint256 = 0
     rest_at: uint256 = 0
     old_markets: bytes32 = empty(bytes32)
     new_markets: bytes32 = empty(bytes32)
-    at, rest_at, finding, trade, old_markets, new_markets = self._open_markets(at, sides, maker, taker)
+    at, rest_at, finding, trade, old_markets, new_markets = self._open_markets(opened)
     old_accounts: bytes32 = empty(bytes32)
     new_accounts: bytes32 = empty(bytes32)
-    at, old_accounts, new_accounts = self._climb_accounts(
-        at, sides.entry, maker, taker, trade, finding == findings.HONEST
-    )
+    at, old_accounts, new_accounts = self._climb_accounts(at, opened, trade, finding == findings.HONEST)
     rest: Bytes[96] = slice(msg.data, rest_at, 96)
     before: bytes32 = keccak256(concat(0x08, old_accounts, old_markets, rest))
-    assert before == pre_root, "referee: the leaves are not those before the entry"
+    assert before == opened.pre_root, "referee: the leaves are not those before the entry"
     if finding != findings.HONEST:
         return at, finding, empty(bytes32)
     root: bytes32 = keccak256(concat(0x08, new_accounts, new_markets, rest))
-    return at, (findings.HONEST if root == post_root else findings.POST_ROOT_WRONG), root
-
-
-@internal
-@view
-def _open_sides(start: uint256, sides: commands.Sides) -> (uint256, leaves.Side, leaves.Side):
-    at: uint256 = 0
-    maker: leaves.Side = empty(leaves.Side)
-    taker: leaves.Side = empty(leaves.Side)
-    at, maker = leaves._open_account(start)
-    at, taker = leaves._open_account(at)
-    entry: entries.Entry = sides.entry
-    if maker.present:
-        leaf: uint256 = self._slot_leaf(
-            sides.making, (entry.maker_priority << 8) | entry.maker_priority_member
-        )
-        at, maker = leaves._open_slot(
-            at,
-            maker,
-            leaves.Fill(
-                slot=entry.maker_slot,
-                size=entry.size,
-                order_size=sides.making.size,
-                leaf=leaf,
-                order_hash=entry.maker_hash,
-            ),
-        )
-        at, maker = leaves._open_session(at, maker, entry.maker_session)
-    if taker.present:
-        taker.slot_fits = True
-        if not entry.liquidation:
-            leaf: uint256 = self._slot_leaf(sides.taking, (entry.sequence << 8) | entry.member)
-            at, taker = leaves._open_slot(
-                at,
-                taker,
-                leaves.Fill(
-                    slot=entry.taker_slot,
-                    size=entry.size,
-                    order_size=sides.taking.size,
-                    leaf=leaf,
-                    order_hash=entry.taker_hash,
-                ),
-            )
-        at, taker = leaves._open_session(at, taker, entry.taker_session)
-    return at, maker, taker
-
-
-@internal
-@pure
-def _slot_leaf(order: commands.Order, priority: uint256) -> uint256:
-    """
-    @notice The first word of the slot leaf that the order leaves, with nothing filled.
-    """
-    flags: uint256 = order.side | (order.time_in_force << 1) | (order.post_only << 2) | (order.reduce_only << 3)
-    return (order.nonce << 192) | (order.price << 104) | (priority << 32) | flags
+    return at, (findings.HONEST if root == opened.post_root else findings.POST_ROOT_WRONG), root
 
 
 @internal
 @view
 def _open_markets(  # long: one frame for all markets, which are the most of the witness
-    start: uint256, sides: commands.Sides, maker: leaves.Side, taker: leaves.Side
+    opened: accounts.Opened,
 ) -> (uint256, uint256, uint8, Trade, bytes32, bytes32):
     """
     @notice count u8 · per market, ascending: number u24 · present u8 · leaf · terms and tiers · three hashes, looked at
@@ -150,8 +94,9 @@ def _open_markets(  # long: one frame for all markets, which are the most of the
     @return Where the opening ends, where the three hashes are, the finding, the trade, and the markets' roots.
     """
     trade: Trade = empty(Trade)
-    trade.maker = self._begin(maker)
-    trade.taker = self._begin(taker)
+    trade.maker = self._begin(opened.maker)
+    trade.taker = self._begin(opened.taker)
+    start: uint256 = opened.at
     known: openings.Leaves = empty(openings.Leaves)
     known.count = reading._byte(start)
     assert known.count <= openings.MAX_LEAVES, "referee: too many markets"
@@ -166,30 +111,34 @@ def _open_markets(  # long: one frame for all markets, which are the most of the
         least = number + 1
         at += 4
         known.indices[place] = number
-        if number == sides.entry.market:
+        is_traded: bool = number == opened.entry.market
+        if is_traded:
             traded = place
         if present:
             market: leaves.Market = empty(leaves.Market)
-            at, market, known.hashes[place] = leaves._open_market(at, sides.time)
+            at, market, known.hashes[place] = leaves._open_market(at)
+            if is_traded or opened.entry.liquidation:
+                market = leaves._at(market, opened.time)
             if number == trade.maker.market:
-                trade.maker = self._pass(trade.maker, market, number == sides.entry.market)
+                trade.maker = self._pass(trade.maker, market.weighing, is_traded)
             if number == trade.taker.market:
-                trade.taker = self._pass(trade.taker, market, number == sides.entry.market)
-            if number == sides.entry.market:
+                trade.taker.goes_on = trade.taker.goes_on and market.fresh and not market.over
+                trade.taker = self._pass(trade.taker, market.weighing, is_traded)
+            if is_traded:
                 trade.market = leaves._read_sums(market)
-                trade = self._exchange(sides.entry, trade)
-        if number < sides.entry.market:
-            trade.maker.place = maker.positions - trade.maker.left
-            trade.taker.place = taker.positions - trade.taker.left
+                trade = self._exchange(opened.entry, trade)
+        if number < opened.entry.market:
+            trade.maker.place = opened.maker.positions - trade.maker.left
+            trade.taker.place = opened.taker.positions - trade.taker.left
     assert traded != NO_MARKET, "referee: the traded market is missing"
     passed: bool = trade.maker.left == 0 and trade.taker.left == 0
     assert passed, "referee: a market that is held is missing, or the positions do not ascend"
 
     finding: uint8 = findings.ACCOUNT_UNKNOWN
-    if maker.present and taker.present:
+    if opened.maker.present and opened.taker.present:
         finding = findings.MARKET_UNKNOWN
         if trade.market.found:
-            finding = self._find(sides, maker, taker, trade)
+            finding = self._find(opened, trade)
     new: bytes32 = known.hashes[traded]
     if finding == findings.HONEST:
         new = leaves._market_leaf_after(trade.market)
@@ -201,47 +150,46 @@ def _open_markets(  # long: one frame for all markets, which are the most of the
 
 @internal
 @view
-def _begin(side: leaves.Side) -> Holding:
+def _begin(side: accounts.Side) -> Holding:
     """
     @notice Before the first market.
     """
     holding: Holding = empty(Holding)
-    holding.fresh = True
+    holding.goes_on = True
     holding.cash = side.cash
     holding.equity = side.cash
     holding.equity_after = side.cash
     holding.left = side.positions
-    holding.next_at = side.leaf_at + leaves.ACCOUNT_HEAD
     holding.market = NO_MARKET
+    holding.next_at = side.leaf_at + accounts.HEAD_BYTES
     if holding.left > 0:
-        holding.market = reading._word(holding.next_at) >> 232
+        packed: uint256 = reading._word(holding.next_at)
+        holding.packed = convert(convert(packed, bytes32), int256)
+        holding.market = packed >> 232
     return holding
 
 
 @internal
 @view
-def _pass(before: Holding, market: leaves.Market, traded: bool) -> Holding:
+def _pass(before: Holding, weighing: fills.Weighing, traded: bool) -> Holding:
     """
     @notice Weigh the next position, which is in this market, and look for the one behind it.
     """
     holding: Holding = before
-    packed: uint256 = reading._word(holding.next_at)
+    # An arithmetic shift carries each field's sign.
     position: fills.Position = fills.Position(
-        size=reading._signed((packed >> 176) & leaves.LOW_56, 2 ** 55),
-        entry=reading._signed((packed >> 80) & leaves.LOW_96, 2 ** 95),
-        funding=reading._signed(packed & leaves.LOW_80, 2 ** 79),
+        size=(holding.packed << 24) >> 200,
+        entry=(holding.packed << 80) >> 160,
+        funding=(holding.packed << 176) >> 176,
     )
     assert position.size != 0, "referee: a position is empty"
     equity: int256 = 0
     initial: int256 = 0
     maintenance: int256 = 0
-    equity, initial, maintenance = fills._weigh(
-        position, market.mark, market.funding_index, market.tiers_at, market.tiers
-    )
+    equity, initial, maintenance = fills._weigh(position, weighing)
     holding.equity += equity
     holding.initial += initial
     holding.maintenance += maintenance
-    holding.fresh = holding.fresh and market.fresh
     if traded:
         holding.held = True
         holding.before = position
@@ -252,7 +200,9 @@ def _pass(before: Holding, market: leaves.Market, traded: bool) -> Holding:
     holding.next_at += 32
     holding.market = NO_MARKET
     if holding.left > 0:
-        holding.market = reading._word(holding.next_at) >> 232
+        packed: uint256 = reading._word(holding.next_at)
+        holding.packed = convert(convert(packed, bytes32), int256)
+        holding.market = packed >> 232
     return holding
 
 
@@ -266,8 +216,11 @@ def _exchange(entry: entries.Entry, opened: Trade) -> Trade:
     change: int256 = convert(entry.size, int256)
     if entry.side == SELL:
         change = -change
+    paid: int256 = entry.taker_fee + entry.builder_fee
     trade.maker, trade.market = self._fill(trade.maker, trade.market, -change, entry.price, entry.maker_fee)
-    trade.taker, trade.market = self._fill(trade.taker, trade.market, change, entry.price, entry.taker_fee)
+    trade.taker, trade.market = self._fill(trade.taker, trade.market, change, entry.price, paid)
+    trade.market.fees += entry.maker_fee + entry.taker_fee
+    trade.market.builder_fees += entry.builder_fee
     return trade
 
 
@@ -281,7 +234,7 @@ def _fill(
     before: fills.Position = holding.before
     gained: int256 = 0
     dust: int256 = 0
-    holding.after, gained, dust = fills._fill(before, change, convert(price, int256), market.funding_index)
+    holding.after, gained, dust = fills._fill(before, change, convert(price, int256), market.weighing.funding_index)
     holding.cash += gained - fee
     holding.equity_after += gained - fee
     after: fills.Position = holding.after
@@ -289,12 +242,9 @@ def _fill(
         equity: int256 = 0
         initial: int256 = 0
         maintenance: int256 = 0
-        equity, initial, maintenance = fills._weigh(
-            after, market.mark, market.funding_index, market.tiers_at, market.tiers
-        )
+        equity, initial, maintenance = fills._weigh(after, market.weighing)
         holding.equity_after += equity
         holding.initial_after += initial
-    market.fees += fee
     market.dust += dust
     market.size_funding += after.size * after.funding - before.size * before.funding
     market.entry_total += after.entry - before.entry
@@ -303,54 +253,59 @@ def _fill(
 
 
 @internal
-@pure
-def _find(sides: commands.Sides, maker: leaves.Side, taker: leaves.Side, trade: Trade) -> uint8:
+@view
+def _find(opened: accounts.Opened, trade: Trade) -> uint8:
     """
     @notice The checks in the order of schema/verdicts.txt.
     """
-    entry: entries.Entry = sides.entry
-    liquidation: bool = entry.liquidation
-    if maker.owner == taker.owner:
+    entry: entries.Entry = opened.entry
+    if opened.maker.owner == opened.taker.owner:
         return findings.SELF_TRADE
-    if not liquidation and not self._taker_authorised(sides, taker, trade.market):
+    if not self._taker_authorised(opened.taker, trade.market):
         return findings.TAKER_UNAUTHORISED
-    if not leaves._signs(maker, entry.maker_session, sides.maker_signer, sides.time, entry.maker_sequence):
+    if not opened.maker.authorised:
         return findings.MAKER_UNAUTHORISED
-    reduces: bool = liquidation or sides.taking.reduce_only == 1
-    if not reduces and (trade.market.reduce_only or not trade.market.fresh):
+    reduces: bool = opened.taker.reduce_only
+    if not self._is_open(trade.market, reduces):
         return findings.MARKET_CLOSED
-    if not taker.slot_fits:
+    if not opened.taker.slot_fits:
         return findings.TAKER_SLOT_SPENT
-    if not maker.slot_fits:
+    if not opened.maker.slot_fits:
         return findings.MAKER_SLOT_SPENT
-    if not self._fees_fit(sides, trade):
+    if not opened.builder_fits or not self._fees_fit(opened, trade):
         return findings.FEE_WRONG
-    if liquidation and not self._liquidation_fits(sides, trade):
+    if entry.liquidation and not self._liquidation_fits(opened, trade):
         return findings.LIQUIDATION_WRONG
     size: int256 = convert(entry.size, int256)
     if reduces and size > self._reducible(trade.taker.before.size, entry.side):
         return findings.REDUCE_ONLY_BROKEN
-    if sides.making.reduce_only == 1 and size > self._reducible(trade.maker.before.size, 1 - entry.side):
+    if opened.maker.reduce_only and size > self._reducible(trade.maker.before.size, 1 - entry.side):
         return findings.REDUCE_ONLY_BROKEN
-    if sides.first and not self._risk_fits(entry, trade.taker):
+    if opened.first and not self._risk_fits(entry, trade.taker):
         return findings.TAKER_RISK_WRONG
     if not self._results_fit(trade):
         return findings.RESULT_OUT_OF_RANGE
-    if max(self._positions_after(maker, trade.maker), self._positions_after(taker, trade.taker)) > MAX_POSITIONS:
+    making: uint256 = self._positions_after(opened.maker, trade.maker)
+    if max(making, self._positions_after(opened.taker, trade.taker)) > accounts.MAX_POSITIONS:
         return findings.POSITIONS_TOO_MANY
     return self._find_in_margin(entry, trade)
 
 
 @internal
-@pure
+@view
 def _find_in_margin(entry: entries.Entry, trade: Trade) -> uint8:
     maker: Holding = trade.maker
+    cap: int256 = leaves._position_cap(trade.market)
     grew: bool = fills._grew_or_flipped(maker.before.size, maker.after.size)
+    if grew and abs(maker.after.size) > cap:
+        return findings.POSITION_ABOVE_CAP
     if not fills._is_legal(maker.equity, maker.initial, maker.equity_after, maker.initial_after, grew):
         return findings.MAKER_MARGIN_BROKEN
     if entry.last and not entry.liquidation:
         taker: Holding = trade.taker
         grew = fills._grew_or_flipped(entry.taker_held, taker.after.size)
+        if grew and abs(taker.after.size) > cap:
+            return findings.POSITION_ABOVE_CAP
         if not fills._is_legal(
             entry.taker_equity, entry.taker_initial, taker.equity_after, taker.initial_after, grew
         ):
@@ -360,62 +315,73 @@ def _find_in_margin(entry: entries.Entry, trade: Trade) -> uint8:
 
 @internal
 @pure
-def _taker_authorised(sides: commands.Sides, taker: leaves.Side, market: leaves.Market) -> bool:
-    entry: entries.Entry = sides.entry
-    if not leaves._signs(taker, entry.taker_session, sides.taker_signer, sides.time, entry.sequence):
-        return False
-    if entry.taker_session == leaves.BY_OWNER_KEY:
-        return True
+def _taker_authorised(taker: accounts.Side, market: leaves.Market) -> bool:
+    if not taker.authorised or taker.by_owner:
+        return taker.authorised
     underlying: uint256 = (market.terms >> 224) & leaves.LOW_8
-    kind: uint256 = (market.terms >> 216) & leaves.LOW_8
-    return leaves._may_trade(taker, entry.taker_slot, underlying, kind)
+    return (taker.underlyings >> underlying) & 1 == 1 and taker.kinds & market.weighing.kind != 0
 
 
 @internal
 @pure
-def _fees_fit(sides: commands.Sides, trade: Trade) -> bool:
-    entry: entries.Entry = sides.entry
-    notional: int256 = convert(entry.size * entry.price, int256)
-    maker_ppm: int256 = leaves._term(trade.market, 104, leaves.LOW_24)
-    if entry.maker_fee != fills._fee(notional, maker_ppm):
+def _is_open(market: leaves.Market, reduces: bool) -> bool:
+    if market.flags & leaves.HALTED != 0 or market.over:
         return False
-    if maker_ppm > convert(sides.making.max_fee_ppm, int256):
+    return reduces or (market.fresh and market.flags & (leaves.SHORTFALL_BOOKED | leaves.RESTRICTED) == 0)
+
+
+@internal
+@pure
+def _fees_fit(opened: accounts.Opened, trade: Trade) -> bool:
+    entry: entries.Entry = opened.entry
+    price: int256 = convert(entry.price, int256)
+    size: int256 = convert(entry.size, int256)
+    weighing: fills.Weighing = trade.market.weighing
+    maker_ppm: int256 = reading._signed((trade.market.terms >> 104) & leaves.LOW_24, 2 ** 23)
+    # A rebate comes out of the taker's fee of the same trade.
+    if entry.maker_fee != max(-entry.taker_fee, fills._fee(weighing, size, price, maker_ppm)):
+        return False
+    if maker_ppm > convert(opened.maker.max_fee_ppm, int256):
         return False
     if not entry.liquidation:
         taker_ppm: int256 = leaves._term(trade.market, 80, leaves.LOW_24)
-        allowed: bool = taker_ppm <= convert(sides.taking.max_fee_ppm, int256)
-        return allowed and entry.taker_fee == fills._fee(notional, taker_ppm)
+        allowed: bool = taker_ppm <= convert(opened.taker.max_fee_ppm, int256)
+        return allowed and entry.taker_fee == fills._fee(weighing, size, price, taker_ppm)
     # A liquidation's fee takes at most the equity that is left after the fill.
     bearable: int256 = max(0, trade.taker.equity_after + entry.taker_fee)
-    return entry.taker_fee == min(fills._fee(notional, leaves._term(trade.market, 56, leaves.LOW_24)), bearable)
+    fee: int256 = fills._fee(weighing, size, price, leaves._term(trade.market, 56, leaves.LOW_24))
+    return entry.taker_fee == min(fee, bearable)
 
 
 @internal
-@pure
-def _liquidation_fits(sides: commands.Sides, trade: Trade) -> bool:
-    entry: entries.Entry = sides.entry
+@view
+def _liquidation_fits(opened: accounts.Opened, trade: Trade) -> bool:
+    entry: entries.Entry = opened.entry
     tick: int256 = leaves._term(trade.market, 176, leaves.LOW_40)
     lot: int256 = leaves._term(trade.market, 128, leaves.LOW_48)
-    if not trade.taker.fresh or tick == 0 or lot == 0:
+    if not trade.taker.goes_on or tick == 0 or lot == 0:
         return False
-    if sides.first and trade.taker.equity >= trade.taker.maintenance:
+    if opened.first and trade.taker.equity >= trade.taker.maintenance:
         return False
     held: int256 = trade.taker.before.size
     if (entry.side == SELL) != (entry.taker_held > 0) or (held > 0) != (entry.taker_held > 0):
         return False
-    band: int256 = leaves._term(trade.market, 32, leaves.LOW_24)
+    # What bands and slices are measured in: an option's index, else the mark.
+    weighing: fills.Weighing = trade.market.weighing
+    reference: int256 = weighing.index if weighing.kind == fills.OPTION else weighing.mark
+    band: int256 = reference * leaves._term(trade.market, 32, leaves.LOW_24)
     price: int256 = convert(entry.price, int256)
-    mark: int256 = trade.market.mark
+    mark: int256 = weighing.mark * PPM
     if entry.side == SELL:
-        # The band's lower end, rounded to the tick towards the mark.
-        if price < fills._ceil(mark * (PPM - band), PPM * tick) * tick:
+        # The band's lower end, rounded to the tick towards the mark, and at least a tick.
+        if price < max(tick, fills._ceil(mark - band, PPM * tick) * tick):
             return False
-    elif price > mark * (PPM + band) // (PPM * tick) * tick:
+    elif price > min(PRICE_LIMIT - 1, (mark + band) // (PPM * tick) * tick):
         return False
     whole: int256 = abs(entry.taker_held)
     closed: int256 = whole - abs(held)
     closable: int256 = whole
-    if whole * mark > trade.market.slice_worth:
+    if whole * reference > leaves._slice_worth(trade.market):
         fifth: int256 = fills._ceil(whole * SLICE_PPM, PPM)
         closable = min(whole, fills._ceil(fifth, lot) * lot)
     return closed >= 0 and closed + convert(entry.size, int256) <= closable
@@ -448,7 +414,9 @@ def _results_fit(trade: Trade) -> bool:
         return False
     if not fills._fits(market.size_funding, SIZE_FUNDING_LIMIT) or market.dust >= DUST_LIMIT:
         return False
-    return market.open_interest >= 0 and market.open_interest < OPEN_INTEREST_LIMIT
+    if market.open_interest < 0 or market.open_interest >= OPEN_INTEREST_LIMIT:
+        return False
+    return market.builder_fees < BUILDER_FEES_LIMIT
 
 
 @internal
@@ -461,7 +429,7 @@ def _holding_fits(holding: Holding) -> bool:
 
 @internal
 @pure
-def _positions_after(side: leaves.Side, holding: Holding) -> uint256:
+def _positions_after(side: accounts.Side, holding: Holding) -> uint256:
     kept: uint256 = side.positions - convert(holding.held, uint256)
     return kept + convert(holding.after.size != 0, uint256)
 
@@ -469,22 +437,23 @@ def _positions_after(side: leaves.Side, holding: Holding) -> uint256:
 @internal
 @view
 def _climb_accounts(
-    start: uint256, entry: entries.Entry, maker: leaves.Side, taker: leaves.Side, trade: Trade, honest: bool
+    start: uint256, opened: accounts.Opened, trade: Trade, honest: bool
 ) -> (uint256, bytes32, bytes32):
     """
     @notice Where the opening of both accounts ends, and their root before the fill and, where it is right, after it.
     """
+    entry: entries.Entry = opened.entry
     making: uint256 = convert(entry.maker > entry.taker, uint256)
     old: bytes32[2] = empty(bytes32[2])
-    old[making] = leaves._account_leaf(maker)
-    old[1 - making] = leaves._account_leaf(taker)
+    old[making] = leaves._account_leaf(opened.maker)
+    old[1 - making] = leaves._account_leaf(opened.taker)
     new: bytes32[2] = old
     if honest:
         new[making] = leaves._account_leaf_after(
-            maker, trade.maker.cash, entry.market, trade.maker.place, trade.maker.held, trade.maker.after
+            opened.maker, trade.maker.cash, entry.market, trade.maker.place, trade.maker.held, trade.maker.after
         )
         new[1 - making] = leaves._account_leaf_after(
-            taker, trade.taker.cash, entry.market, trade.taker.place, trade.taker.held, trade.taker.after
+            opened.taker, trade.taker.cash, entry.market, trade.taker.place, trade.taker.held, trade.taker.after
         )
     low: uint256 = min(entry.maker, entry.taker)
     high: uint256 = max(entry.maker, entry.taker)

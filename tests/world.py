@@ -76,7 +76,7 @@ class World:
         templates: Sequence[Template] = (),
     ):
         self.genesis = Genesis(
-            31337, VAULT, tuple(markets or default_markets()), ORACLES, 2, tuple(templates), GUARDIAN, GOVERNOR
+            31337, VAULT, tuple(markets or default_markets(0)), ORACLES, 2, tuple(templates), GUARDIAN, GOVERNOR
         )
         self.state = State.from_genesis(self.genesis)
         self.sequence = 0
@@ -243,7 +243,7 @@ class World:
 
 def terms(**changes: object) -> MarketTerms:
     """The BTC market's default terms with some replaced."""
-    return replace(default_markets()[0], **changes)
+    return replace(default_markets(0)[0], **changes)
 
 
 def changed(record: Record, changes: dict[str, object]) -> Record:

@@ -10,9 +10,11 @@ from time import perf_counter
 from typing import Final
 
 from msgspec import Struct
-from referee_scenes import ORDINARY, TO_THE_BRIM, Fullness, Scene, scene, spread
+from referee_scenes import INDEX, ORDINARY, TIME, TO_THE_BRIM, Fullness, Listing, Part, Scene, play, scene, spread
 from referee_world import ZERO, Court, call_bytes
 
+from penstock.protocol.instruments import OPTION, PUT
+from penstock.protocol.quantities import MICRO
 from penstock.settlement.chain import Chain
 from penstock.settlement.contract import deploy_contract
 from penstock.settlement.contracts import Library
@@ -101,22 +103,33 @@ def _disjoint(full: Fullness, **how: bool) -> Scene:
     return scene(list(range(64)), list(range(0, 64, 8)), list(range(4, 64, 8)), 0, full=full, **how)
 
 
+def _options(full: Fullness) -> Scene:
+    """Every position a put sold, worth more than the index and in a crowd: the dearest there is to weigh."""
+    sold = Listing(
+        {"kind": OPTION, "expiry": TIME // MICRO + 86_400, "strike": 3 * INDEX, "option_type": PUT},
+        {"mark_price": 2 * INDEX, "crowding": 10},
+    )
+    sides = [Part(holds=dict.fromkeys(range(first, 64, 8), -70_001)) for first in (0, 4)]
+    return play(dict.fromkeys(range(64), sold), *sides, 0, full=full, keys=True)
+
+
 def _scattered(count: int) -> Scene:
     markets = spread(2 * count)
     return scene(markets, markets[::2], markets[1::2], markets[0], full=TO_THE_BRIM, keys=True, bundles=True)
 
 
 GAUGES: Final = (
-    Gauge("one position a side, trees nearly empty", 330_000, lambda: scene([1], [1], [1], 1)),
-    Gauge("8 a side, the same of 64 markets", 540_000, lambda: _shared(ORDINARY, keys=True)),
+    Gauge("one position a side, trees nearly empty", 310_000, lambda: scene([1], [1], [1], 1)),
+    Gauge("8 a side, the same of 64 markets", 510_000, lambda: _shared(ORDINARY, keys=True)),
     Gauge("8 a side, no market in common", 600_000, lambda: _disjoint(ORDINARY, keys=True)),
     Gauge(
         "8 a side, none in common, orders in bundles of 64",
         630_000,
         lambda: _disjoint(ORDINARY, keys=True, bundles=True),
     ),
-    Gauge("8 a side, scattered, all trees full to the brim", 900_000, lambda: _scattered(8)),
-    Gauge("31 a side, scattered, all trees full to the brim", 2_000_000, lambda: _scattered(31)),
+    Gauge("8 a side, none in common, all of them options sold", 625_000, lambda: _options(ORDINARY)),
+    Gauge("8 a side, scattered, all trees full to the brim", 910_000, lambda: _scattered(8)),
+    Gauge("31 a side, scattered, all trees full to the brim", 2_020_000, lambda: _scattered(31)),
 )
 
 

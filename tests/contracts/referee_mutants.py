@@ -12,6 +12,8 @@ from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
+from referee_contracts import SCENES
+from referee_scenes import Scene
 from referee_world import SEPARATOR, ZERO, Court, Record, Trade, contents_of, record_stream
 
 from penstock.protocol.batch import Batch
@@ -38,13 +40,20 @@ from penstock.settlement.chain import Chain
 from penstock.settlement.disputes import BatchContents, Sequenced, trade_witness
 from penstock.settlement.local_chain import open_chain
 from penstock.simulation.cast import SIGNERS
+from penstock.spec.margin import assess
+from penstock.spec.positions import Holding, trading_fee
 from penstock.spec.referee.entry import TradeEntry, read_entry
+from penstock.spec.referee.leaves import JudgedMarkets, _market
 from penstock.spec.settlement_tree import SettlementTree
+from penstock.spec.state import EXPIRED, Position
 
 FORM: Final = ENTRY_FORMS[TRADE]
 _PLACE: Final = CODECS[PlaceOrder]
 _BUNDLE: Final = CODECS[Bundle]
 _LAST: Final = 4
+EXTREMES: Final = 60
+LENGTHS: Final = {6: 3_000, 8: 3_000}
+"""Streams of contracts that begin and end take longer to trade in all of them."""
 Seen = Counter[tuple[str, str]]
 
 
@@ -56,6 +65,16 @@ class Raw(Struct, frozen=True):
     record: bytes
     signatures: bytes
     members: tuple[bytes, ...] = ()
+
+
+class PackedTerms(Struct, frozen=True):
+    """Terms and tiers as a leaf commits to them, whatever they say."""
+
+    packed: bytes
+
+    def encode(self) -> bytes:
+        """As they are."""
+        return self.packed
 
 
 class Case(Struct, frozen=True):
@@ -79,6 +98,19 @@ def variants(form: Form, packed: bytes, dice: Random) -> Iterator[tuple[str, byt
         wanted = {value + 1, value - 1, 0, 1 << bits - 1, mask, value ^ 1 << dice.randrange(bits)}
         for other in sorted({w & mask for w in wanted} - {value}):
             yield name, (number ^ (value ^ other) << place).to_bytes(form.length, "big")
+
+
+def extremes(form: Form, packed: bytes, dice: Random, share: float, keep: Sequence[str] = ()) -> bytes:
+    """A share of the fields, but for those to keep, at an end of their width, next to it, or anywhere."""
+    number, place = int.from_bytes(packed, "big"), form.bits
+    for name, _, bits in form.fields:
+        place -= bits
+        if name in keep or dice.random() >= share:
+            continue
+        high = 1 << bits - 1
+        other = dice.choice((0, 1, high - 1, high, high + 1, 2 * high - 1, dice.randrange(2 * high))) % (2 * high)
+        number ^= ((number >> place & 2 * high - 1) ^ other) << place
+    return number.to_bytes(form.length, "big")
 
 
 def fields(packed: bytes) -> TradeEntry:
@@ -112,7 +144,7 @@ def entry_cases(record: Record, trade: Trade, dice: Random) -> Iterator[Case]:
     honest = case_of(record, trade, "entry")
     for name, entry in variants(FORM, honest.entry, dice):
         yield replace(honest, label=f"entry.{name}", entry=entry, leaves=_open(trade.tree, entry))
-    for length in (1, 11, 185, 187, 255):
+    for length in (1, 11, FORM.length - 1, FORM.length + 1, 255):
         yield replace(honest, label="entry length", entry=(honest.entry + bytes(99))[:length])
     for root in (ZERO, honest.pre_root, _flipped(honest.post_root, dice)):
         yield replace(honest, label="post-root", post_root=root)
@@ -124,7 +156,7 @@ def previous_cases(record: Record, trade: Trade, dice: Random) -> Iterator[Case]
     form = ENTRY_FORMS[honest.previous[0]]
     for name, previous in variants(form, honest.previous, dice):
         yield replace(honest, label=f"previous.{name}", previous=previous)
-    for length in (0, 1, 11, 12, 185, 187, 255):
+    for length in (0, 1, 11, 12, FORM.length - 1, FORM.length + 1, 255):
         yield replace(honest, label="previous length", previous=(honest.previous + bytes(255))[:length])
     yield replace(honest, label="previous itself", previous=honest.entry)
 
@@ -136,6 +168,12 @@ def leaf_cases(record: Record, trade: Trade, dice: Random) -> Iterator[Case]:
     honest = case_of(record, trade, "leaf")
     for label, changed in _changed_trees(tree, fields(honest.entry), dice):
         yield replace(honest, label=label, pre_root=changed.root(), leaves=_open(changed, honest.entry))
+    for _ in range(EXTREMES):
+        changed = _with_extremes(tree, fields(honest.entry), dice)
+        entry = _fitted(changed, honest.entry)
+        yield replace(
+            honest, label="several at once", pre_root=changed.root(), entry=entry, leaves=_open(changed, entry)
+        )
 
 
 def _changed_trees(  # long: one leaf after the other
@@ -162,14 +200,70 @@ def _changed_trees(  # long: one leaf after the other
         if session != BY_OWNER_KEY:
             for name, packed in variants(SESSION_LEAF, tree._session_leaves[number, session], dice):
                 yield f"{role} session.{name}", _with_session(tree, number, session, packed)
-    market, terms = tree._market_leaves[entry.market], tree._terms[entry.market]
+    yield from _changed_markets(tree, "", entry.market, dice)
+    beside = sorted(_held(tree, entry) - {entry.market})
+    if beside:
+        yield from _changed_markets(tree, "held ", dice.choice(beside), dice)
+
+
+def _changed_markets(
+    tree: SettlementTree, label: str, number: int, dice: Random
+) -> Iterator[tuple[str, SettlementTree]]:
+    market, terms = tree._market_leaves[number], tree._terms[number].encode()
     for name, packed in variants(MARKET_LEAF, market, dice):
-        yield f"market.{name}", _with_market(tree, entry.market, packed, terms)
+        yield f"{label}market.{name}", with_market(tree, number, packed, terms)
     for name, packed in variants(TERMS, terms[: TERMS.length], dice):
-        yield f"terms.{name}", _with_market(tree, entry.market, market, packed + terms[TERMS.length :])
+        yield f"{label}terms.{name}", with_market(tree, number, market, packed + terms[TERMS.length :])
     for name, packed in variants(TIER, terms[TERMS.length : TERMS.length + TIER.length], dice):
         changed = terms[: TERMS.length] + packed + terms[TERMS.length + TIER.length :]
-        yield f"tier.{name}", _with_market(tree, entry.market, market, changed)
+        yield f"{label}tier.{name}", with_market(tree, number, market, changed)
+
+
+def _with_extremes(tree: SettlementTree, entry: TradeEntry, dice: Random) -> SettlementTree:
+    """Both sides' cash and positions and all markets held, a share of their fields at an extreme."""
+    share = dice.choice((0.02, 0.1, 0.4))
+    for number in (entry.maker, entry.taker):
+        leaf = tree._leaves[number]
+        head = extremes(ACCOUNT_LEAF, leaf[:128], dice, share, ("owner", "positions", "slots_root", "sessions_root"))
+        words = b""
+        for at in range(128, len(leaf), 32):
+            word = extremes(POSITION, leaf[at : at + 32], dice, share, ("market",))
+            words += word if any(word[3:10]) else leaf[at : at + 32]
+        tree = _with_account(tree, number, head + words)
+    for number in _held(tree, entry) | {entry.market}:
+        packed = tree._terms[number].encode()
+        terms, tiers = packed[: TERMS.length], packed[TERMS.length :]
+        kept = ("underlying", "kind", "maker_fee_ppm", "taker_fee_ppm", "stale_after", "option_type", "expiry", "tiers")
+        terms = extremes(TERMS, terms, dice, share, kept)
+        tiers = extremes(TIER, tiers[: TIER.length], dice, share) + tiers[TIER.length :]
+        kept = ("parameters", "flags", "priced_at")
+        leaf = extremes(MARKET_LEAF, tree._market_leaves[number], dice, share, kept)
+        tree = with_market(tree, number, leaf, terms + tiers)
+    return tree
+
+
+def _fitted(tree: SettlementTree, packed: bytes) -> bytes:
+    """The entry with the fees and the risk that these leaves lead to; those of a liquidation as they were."""
+    entry = fields(packed)
+    numbers = _held(tree, entry) | {entry.market}
+    listed = JudgedMarkets({n: _market(tree._market_leaves[n], tree._terms[n].encode()) for n in numbers})
+    leaf = tree._leaves[entry.taker]
+    words = [POSITION.values(leaf[at : at + 32]) for at in range(128, len(leaf), 32)]
+    holding = Holding(ACCOUNT_LEAF.unpack(leaf[:128])["cash"], {m: Position(*values) for m, *values in words})
+    risk, held = assess(listed, holding), holding.positions.get(entry.market)
+    changes = {"taker_equity": risk.equity, "taker_initial": risk.initial, "taker_held": held.size if held else 0}
+    market = listed.markets[entry.market]
+    if not entry.liquidation:
+        fee = trading_fee(market, entry.size, entry.price, market.terms.taker_fee_ppm)
+        rebate = trading_fee(market, entry.size, entry.price, market.terms.maker_fee_ppm)
+        changes |= {"taker_fee": fee, "maker_fee": max(-fee, rebate)}
+    return with_fields(packed, **changes)
+
+
+def _held(tree: SettlementTree, entry: TradeEntry) -> set[int]:
+    """The markets that either side has a position in."""
+    leaves = [tree._leaves[entry.maker], tree._leaves[entry.taker]]
+    return {int.from_bytes(leaf[at : at + 3], "big") for leaf in leaves for at in range(128, len(leaf), 32)}
 
 
 def _used_slot(entry: TradeEntry, role: str) -> tuple[int | bytes, ...]:
@@ -199,11 +293,12 @@ def _with_session(tree: SettlementTree, number: int, session: int, packed: bytes
     return _with_account(twin, number, leaf[:96] + twin._sessions[number].root() + leaf[128:])
 
 
-def _with_market(tree: SettlementTree, market: int, packed: bytes, terms: bytes) -> SettlementTree:
+def with_market(tree: SettlementTree, market: int, packed: bytes, terms: bytes) -> SettlementTree:
+    """The tree with another leaf and other terms of a market."""
     twin = tree.copy()
-    if terms != tree._terms[market]:
-        packed = packed[:128] + keccak(Domains.PARAMETERS + terms)
-    twin._terms = tree._terms | {market: terms}
+    if terms != tree._terms[market].encode():
+        packed = packed[:-32] + keccak(Domains.PARAMETERS + terms)
+    twin._terms = tree._terms | {market: PackedTerms(terms)}
     twin._market_leaves[market] = packed
     twin._markets.set(market, keccak(Domains.MARKET_LEAF + packed))
     return twin
@@ -364,6 +459,13 @@ class Bench:
         return verdict
 
 
+def bench_of(chain: Chain, staged: Scene) -> Bench:
+    """A bench for one trade set up by hand."""
+    entry = staged.contents.entries[staged.index]
+    trade = Trade(0, staged.index, staged.tree.open_trade(entry), staged.tree)
+    return Bench(chain, Record(ZERO, [staged.contents], [trade]))
+
+
 def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
     """Trades of different kinds: by liquidation, side, session, bundle, first and later fills, last ones."""
     kinds: dict[tuple[object, ...], list[Trade]] = {}
@@ -375,7 +477,8 @@ def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
         before = contents.entries[trade.index - 1]
         bundled = [bool(contents.commands[s - 1].members) for s in (entry.sequence, entry.maker_sequence)]
         kind = (
-            entry.flags, entry.maker_session == BY_OWNER_KEY, entry.taker_session == BY_OWNER_KEY, *bundled,
+            *_instrument(trade, entry), entry.flags, entry.maker_session == BY_OWNER_KEY,
+            entry.taker_session == BY_OWNER_KEY, *bundled,
             before[0] == TRADE and before[1:10] == contents.entries[trade.index][1:10],
         )  # fmt: skip
         kinds.setdefault(kind, []).append(trade)
@@ -384,10 +487,19 @@ def choose(record: Record, wanted: int, dice: Random) -> list[Trade]:
     return order[:wanted]
 
 
-def put_steps(bench: Bench, trades: Sequence[Trade], dice: Random) -> None:
-    """Every mutant of entries, entries before and leaves; asserts what a changed entry may never be."""
+def _instrument(trade: Trade, entry: TradeEntry) -> tuple[object, ...]:
+    """What is traded, at whose cost, and whether the taker holds what has ended."""
+    tree = trade.tree
+    assert tree is not None
+    terms = tree._terms[entry.market]
+    flags = [tree._market_leaves[market][31] for market in _held(tree, entry)]
+    return terms.kind, terms.option_type, entry.maker_fee < 0, entry.builder > 0, any(f & EXPIRED for f in flags)
+
+
+def put_steps(bench: Bench, trades: Sequence[Trade], dice: Random, keep: Callable[[], bool] = lambda: True) -> None:
+    """Every mutant kept of entries, entries before and leaves; asserts what a changed entry may never be."""
     for make in (entry_cases, previous_cases, leaf_cases):
-        cases = [case for trade in trades for case in make(bench.record, trade, dice)]
+        cases = [case for trade in trades for case in make(bench.record, trade, dice) if keep()]
         assert 2 * len(cases) < 4**LIST_DEPTH
         verdicts = bench.judge(cases)
         if make is entry_cases:
@@ -427,19 +539,25 @@ def main() -> None:
     """Put every mutant of the chosen trades to both judges."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trades", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=7)
     options = parser.parse_args()
     started, seen = perf_counter(), Counter[str]()
     with open_chain() as chain:
         for seed in range(options.seeds):
             dice = Random(seed)
-            bench = Bench(chain, record_stream(seed, 400, trees=True))
+            bench = Bench(chain, record_stream(seed, LENGTHS.get(seed % 10, 400), trees=True))
             trades = choose(bench.record, options.trades, dice)
             put_steps(bench, trades, dice)
             put_commands(bench, trades[:4], dice, lambda: True)
             for (_, finding), times in bench.seen.items():
                 seen[finding] += times
             print(f"seed {seed}: {len(trades)} trades, {bench.seen.total()} mutants, the judges agree", flush=True)
+        for number, (name, make) in enumerate(SCENES.items()):
+            bench = bench_of(chain, make())
+            put_steps(bench, bench.record.trades, Random(number), lambda: True)
+            for (_, finding), times in bench.seen.items():
+                seen[finding] += times
+            print(f"{name}: {bench.seen.total()} mutants, the judges agree", flush=True)
     print(f"{seen.total()} mutants in {perf_counter() - started:.0f} s")
     for finding, times in seen.most_common():
         print(f"  {finding:24} {times:6}")

@@ -168,11 +168,13 @@ def call_bytes(batch: Batch, maker_batch: Batch, witness: bytes) -> bytes:
     return head + len(witness).to_bytes(32, "big") + witness + bytes(-len(witness) % 32)
 
 
-def compare(chain: Chain, seeds: Iterator[int], entries: int, commands: int, parts: int) -> Counter[str]:
+def compare(
+    chain: Chain, seeds: Iterator[int], entries: int, commands: int, parts: int, profile: Profile | None = None
+) -> Counter[str]:
     """How many honest trades both judges called what, until there are so many."""
     seen: Counter[str] = Counter()
     for seed in seeds:
-        record = record_stream(seed, commands, parts)
+        record = record_stream(seed, commands, parts, profile)
         court = Court(chain, record.genesis_root)
         for contents in record.batches:
             court.commit(contents)

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from msgspec.structs import replace
-from referee_mutants import Raw
+from referee_mutants import Raw, fields, with_fields
 from referee_scenes import TIME, scene
 from referee_world import LIBRARY, SEPARATOR, ZERO, Court, contents_of, record_stream
 
 from penstock.protocol.commands import BUY, CODECS, Bundle, PlaceOrder
-from penstock.protocol.ledger import TRADE
 from penstock.protocol.quantities import ANY_FILL, NO_DEADLINE
 from penstock.protocol.signing import SIGNATURE, bundle_root
 from penstock.protocol.verdicts import Finding, Verdict
@@ -40,13 +39,13 @@ def bundle(members: Sequence[bytes], count: int | None = None, root: bytes | Non
     return CODECS[Bundle].encode(Bundle(root, len(members) if count is None else count, 0, 1 << 23, NO_DEADLINE))
 
 
-LONG_MEMBER = ORDER + bytes(65)
+LONG_MEMBER = ORDER + bytes(1)
 MALFORMED = {
     "seven signatures": Raw(2, TIME, ORDER, FORGED * 7),
     "no signature": Raw(2, TIME, ORDER, b""),
     "a signature cut short": Raw(2, TIME, ORDER, FORGED[:-1]),
-    "a record too long": Raw(2, TIME, ORDER + bytes(65), FORGED),
-    "a record as long as an envelope": Raw(2, TIME, (ORDER * 147)[:65_535], FORGED),
+    "a record too long": Raw(2, TIME, LONG_MEMBER, FORGED),
+    "a record as long as an envelope": Raw(2, TIME, (ORDER * 128)[:65_535], FORGED),
     "members of an order": Raw(2, TIME, ORDER, FORGED, (ORDER,)),
     "a bundle without members": Raw(2, TIME, bundle([ORDER], root=bytes(32)), FORGED),
     "a bundle of others": Raw(2, TIME, bundle([ORDER], root=keccak(b"others")), FORGED, (ORDER,)),
@@ -134,10 +133,14 @@ def judged(chain: Chain, contents: BatchContents, index: int, leaves: bytes) -> 
     return court.agree(contents.batch, contents.batch, trade_witness(contents, contents, index, leaves))
 
 
+def without_mark(entry: bytes) -> bytes:
+    return with_fields(entry, flags=fields(entry).flags & ~4)
+
+
 def test_a_last_fill_that_is_not_marked_is_convicted_by_whatever_follows_it(chain: Chain):
     staged = scene([1], [1], [1], 1)
     whole = staged.contents
-    unmarked = whole.entries[1][:121] + bytes([whole.entries[1][121] & ~4]) + whole.entries[1][122:]
+    unmarked = without_mark(whole.entries[1])
     following = bytes([4]) + (2).to_bytes(8, "big") + bytes(25)
     entries, roots = [*whole.entries[:1], unmarked, following], [*whole.post_roots, whole.post_roots[-1]]
     contents = contents_of(replace(whole.batch, entries=3), whole.commands, entries, roots)
@@ -146,19 +149,16 @@ def test_a_last_fill_that_is_not_marked_is_convicted_by_whatever_follows_it(chai
     assert judged(chain, honest, 2, b"") is None, "a step that is no trade is judged only where it cuts one off"
 
 
-def test_one_order_met_twice_or_a_better_price_after_a_worse_is_convicted(chain: Chain):
+def test_one_order_met_twice_a_better_price_after_a_worse_or_another_builder_is_convicted(chain: Chain):
     whole = scene([1], [1], [1], 1).contents
     first = whole.entries[1]
-    assert first[0] == TRADE
-    unmarked = first[:121] + bytes([first[121] & ~4]) + first[122:]
-    price = int.from_bytes(first[15:20], "big")
-    other_slot = (int.from_bytes(first[29:31], "big") - 1).to_bytes(2, "big")
-
-    def second(**parts: bytes) -> bytes:
-        slot, shown = parts.get("slot", first[29:31]), parts.get("price", first[15:20])
-        return first[:10] + b"\0\1" + first[12:15] + shown + first[20:29] + slot + first[31:]
-
-    for following in (second(), second(slot=other_slot, price=(price - 1).to_bytes(5, "big"))):
+    entry = fields(first)
+    second = {"index": 1, "maker_slot": entry.maker_slot - 1}
+    for changes in (
+        {"maker_slot": entry.maker_slot}, {"price": entry.price - 1}, {"builder": 1}, {"taker_held": 5},
+        {"market": 2}, {"taker_hash": ZERO},
+    ):  # fmt: skip
+        unmarked, following = without_mark(first), with_fields(first, **(second | changes))
         entries = [whole.entries[0], unmarked, following]
         roots = [*whole.post_roots, whole.post_roots[-1]]
         contents = contents_of(replace(whole.batch, entries=3), whole.commands, entries, roots)

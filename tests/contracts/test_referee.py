@@ -4,6 +4,7 @@ What runs here is a share of it. `python tests/contracts/referee_world.py --entr
 `referee_mutants.py --trades 12` and `referee_gas.py --step 1` run the whole.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from random import Random
@@ -11,11 +12,26 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 from referee_gas import GAUGES, Gauge, sweep
-from referee_mutants import Bench, choose, put_commands, put_steps
+from referee_mutants import LENGTHS, Bench, choose, put_commands, put_steps
 from referee_scenes import Scene, scene
-from referee_world import ZERO, Court, call_bytes, compare, contents_of, record_stream
+from referee_world import LIBRARY, ZERO, Court, call_bytes, compare, contents_of, record_stream
 
-from penstock.protocol.ledger import POSITION, Domains
+from penstock.protocol.commands import CODECS, Bundle
+from penstock.protocol.ledger import (
+    ACCOUNTS_DEPTH,
+    ENTRY_FORMS,
+    LIST_DEPTH,
+    MARKET_LEAF,
+    MARKETS_DEPTH,
+    POSITION,
+    SESSIONS_DEPTH,
+    SLOTS_DEPTH,
+    TERMS,
+    TIER,
+    TRADE,
+    Domains,
+)
+from penstock.protocol.quantities import MAX_POSITIONS, MAX_TIERS
 from penstock.protocol.verdicts import Finding, Verdict
 from penstock.protocol.words import keccak
 from penstock.settlement.chain import Chain, ChainError
@@ -50,10 +66,10 @@ def test_both_judges_call_a_thousand_honest_trades_honest(chain: Chain):
     assert compare(chain, count(100), 1_000, 900, 3) == {"HONEST": 1_000}
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1, 2, 8])
 def test_both_judges_say_the_same_of_every_changed_field_and_a_changed_entry_is_never_honest(chain: Chain, seed: int):
     dice = Random(seed)
-    bench = Bench(chain, record_stream(seed, 400, trees=True))
+    bench = Bench(chain, record_stream(seed, LENGTHS.get(seed, 400), trees=True))
     trades = choose(bench.record, 3, dice)
     put_steps(bench, trades, dice)
     put_commands(bench, trades, dice, lambda: dice.random() < 0.15)
@@ -115,6 +131,23 @@ def test_a_judgement_costs_no_more_than_is_stated(chain: Chain, gauge: Gauge, re
     record_property("gas", gas)
     assert gas.used <= gauge.limit
     assert gas.floor <= gas.used
+
+
+def test_the_longest_witness_there_can_be_fits_and_no_longer_one_is_paid_for():
+    alone, form = 1 + 96, ENTRY_FORMS[TRADE].length
+    step = 4 + 2 * (1 + form + 32) + 2 * alone * (LIST_DEPTH - 1) + 65
+    # A bundle with the longest member and signatures.
+    command = 1 + 8 + 514 + 2 + CODECS[Bundle].length + 32 + 514 + 1 + 6 * 32 + LIST_DEPTH * alone
+    account = 2 + 128 + 32 * MAX_POSITIONS + 2 * (1 + 64) + (SLOTS_DEPTH + SESSIONS_DEPTH) * alone
+    known = 2 * MAX_POSITIONS + 1
+    markets = 1 + known * (3 + 1 + MARKET_LEAF.length + TERMS.length + MAX_TIERS * TIER.length) + 96
+    for level in reversed(range(MARKETS_DEPTH)):
+        parents = min(known, 4**level)
+        markets, known = markets + parents + 32 * (4 * parents - known), parents
+    longest = step + 2 * command + 2 * account + markets + 2 * alone * (ACCOUNTS_DEPTH - 1) + 65
+    source = (LIBRARY.sources / "reading.vy").read_text()
+    (reserved,) = re.findall(r"MAX_WITNESS: constant\(uint256\) = ([\d_]+)", source)
+    assert longest <= int(reserved) < longest + 32
 
 
 def test_an_honest_trade_is_convicted_at_no_gas_limit(chain: Chain):

@@ -45,7 +45,7 @@ def flat(report: dict, before: str = "") -> list[str]:
     """The names of a report's fields, dotted; what is counted by name is one field."""
     names = []
     for name, value in report.items():
-        nested = isinstance(value, dict) and name not in ("refused", "findings")
+        nested = isinstance(value, dict) and name not in ("refused", "findings", "at_the_money")
         names += flat(value, f"{before}{name}.") if nested else [before + name]
     return names
 

@@ -271,7 +271,7 @@ def packed() -> object:
 
 def accounts() -> object:
     """Holdings with prices and open lots, and what they are worth and require."""
-    dice, listed = Random(2), (*default_markets(), option(2, 400_000, CALL), option(3, 500_000, PUT))
+    dice, listed = Random(2), (*default_markets(0), option(2, 400_000, CALL), option(3, 500_000, PUT))
     found = []
     for number in range(60):
         state = State.from_genesis(Genesis(1, DOMAIN.vault, listed, (bytes([0xA0]) * 20,), 1))
@@ -501,7 +501,7 @@ def short() -> Recorder:
 
 def contracts() -> Recorder:
     """A chain's life: a future and options listed, priced, traded through a builder, halted, expired and paid out."""
-    world = Recorder(markets=[terms(maker_fee_ppm=-100), *default_markets()[1:]], templates=templates())
+    world = Recorder(markets=[terms(maker_fee_ppm=-100), *default_markets(0)[1:]], templates=templates())
     world.price(INDEX)
     expiry = (START // MICRO // DAY + 1) * DAY + EXPIRY_HOUR
     world.send(ListMarket(0, expiry, 0, 0))

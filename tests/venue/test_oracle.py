@@ -350,14 +350,18 @@ async def test_two_proposals_at_once_get_one_signature(tmp_path):
         assert refused.objection.name == "TOO_SOON"
 
 
-async def test_a_hostile_quorum_doubles_a_price_in_seventy_steps(tmp_path):
-    """What no rule of the engine prevents, as docs/concepts/prices.md says: steps are bounded, their number is not."""
+async def test_a_hostile_quorum_doubles_a_price_in_seventy_steps_that_take_fourteen_seconds(tmp_path):
+    """The largest harm of docs/concepts/prices.md: a step of 1 % every 200 ms of venue time, and not one sooner."""
     async with quorum(tmp_path, start=False) as q:
-        price, at = UNITS, await q.seats[0].venue.time() - 1_000
+        venue = q.seats[0].venue
+        interval = TERMS.price_interval
+        price, at = UNITS, await venue.time() - 15 * MICRO
         for step in range(71):
-            envelope = seal(SEPARATOR, PublishPrice(0, at + step, price, price), KEYS[:2])
-            assert await q.seats[0].venue.submit(envelope) == []
+            envelope = seal(SEPARATOR, PublishPrice(0, at + step * interval, price, price), KEYS[:2])
+            assert await venue.submit(envelope) == []
             price = price * 101 // 100
+            early = seal(SEPARATOR, PublishPrice(0, at + (step + 1) * interval - 1, price, price), KEYS[:2])
+            assert await venue.submit(early) == ["PRICE_NOT_NEWER"]
         assert len(q.indices) == 71
         assert q.indices[-1] > 2 * UNITS
 

@@ -86,7 +86,7 @@ fn genesis(markets: u32) -> Vec<u8> {
         terms.u24(market).u8(market as u8).u8(1).u40(1u64).u48(LOTS[sort(market)]);
         terms.i24(0).u24(300u32).u24(5_000u32).u24(10_000u32).u96(100_000_000_000i128).u24(10_000u32).u24(10_000u32);
         terms.u64(1u64 << 47).u64(1_000_000u64).u32(5_000_000u32).i32(0).u32(250_000u32).u40(0u64).u40(0u64).u8(0);
-        terms.u56((1u64 << 55) - 1).u56((1u64 << 56) - 1).u56((1u64 << 56) - 1).u8(2);
+        terms.u56((1u64 << 55) - 1).u56((1u64 << 56) - 1).u56((1u64 << 56) - 1).u32(0u32).u8(2);
         bytes.extend_from_slice(&terms.finish());
         for (notional, initial) in [(1_000_000_000_000i128, 20_000u32), ((1 << 95) - 1, 250_000)] {
             let mut tier = Packer::<18>::new();

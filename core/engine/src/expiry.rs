@@ -126,6 +126,7 @@ pub fn decide_position_expiry(
     let dust = closed.fill(&mut cash, -position.size, leaf.mark_price, 0, leaf.funding_index);
     let claims = leaf.size_funding + claim_left(&position, leaf.mark_price, leaf.funding_index);
     let sums_fit = fits(cash, CASH_BITS)
+        && fits(cash - account.cash, CASH_BITS)
         && claims.fits(SIZE_FUNDING_BITS)
         && fits(leaf.entry_total - position.entry, CASH_BITS)
         && leaf.dust + dust < 1 << WITHDRAWN_BITS;

@@ -57,7 +57,8 @@ fn check_price(market: &Market, moment: &Moment, command: &PublishPrice) -> Resu
     if command.index_price == 0 || command.mark_price == 0 {
         return Err(Reason::PriceNotPositive);
     }
-    if command.published_at <= leaf.priced_at {
+    let next = leaf.priced_at.saturating_add(terms.price_interval.into());
+    if command.published_at <= leaf.priced_at || (leaf.priced_at > 0 && command.published_at < next) {
         return Err(Reason::PriceNotNewer);
     }
     let stale = command.published_at.saturating_add(terms.stale_after) < moment.time;

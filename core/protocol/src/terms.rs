@@ -11,7 +11,7 @@ use crate::quantities::{
 };
 
 /// Bytes of packed terms before their tiers, and of each tier.
-pub const TERMS: usize = 107;
+pub const TERMS: usize = 111;
 pub const TIER: usize = 18;
 /// Bytes of a packed template before its terms.
 pub const TEMPLATE: usize = 14;
@@ -28,7 +28,7 @@ pub struct Tier {
 ///
 /// Times in µs but `expiry` (s, 0: none); `strike` in price units. A negative maker fee is a rebate. Funding terms are
 /// parts in 1e9 per eight hours. From `crowded_from` on the initial margin of each position grows, to all of its
-/// notional at the open-interest cap.
+/// notional at the open-interest cap. Two prices are at least `price_interval` apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketTerms {
     pub market: u32,
@@ -54,6 +54,7 @@ pub struct MarketTerms {
     pub position_cap: u64,
     pub open_interest_cap: u64,
     pub crowded_from: u64,
+    pub price_interval: u32,
     pub tiers: Vec<Tier>,
 }
 
@@ -234,6 +235,7 @@ impl MarketTerms {
             position_cap: cursor.number(7)?,
             open_interest_cap: cursor.number(7)?,
             crowded_from: cursor.number(7)?,
+            price_interval: cursor.small(4)?,
             tiers: Vec::new(),
         };
         for _ in 0..cursor.byte()? {
@@ -255,7 +257,8 @@ impl MarketTerms {
         packer.u24(self.price_step_ppm).u24(self.mark_band_ppm).u64(self.stale_after).u64(self.funding_interval);
         packer.u32(self.funding_cap).i32(self.funding_interest).u32(self.funding_clamp);
         packer.u40(self.expiry).u40(self.strike).u8(self.option_type);
-        packer.u56(self.position_cap).u56(self.open_interest_cap).u56(self.crowded_from).u8(self.tiers.len() as u8);
+        packer.u56(self.position_cap).u56(self.open_interest_cap).u56(self.crowded_from);
+        packer.u32(self.price_interval).u8(self.tiers.len() as u8);
         let mut packed = packer.finish().to_vec();
         for tier in &self.tiers {
             let mut packer = Packer::<TIER>::new();

@@ -6,7 +6,8 @@ use penstock_protocol::instruments::PUT;
 use penstock_protocol::leaves::{MarketLeaf, flag};
 use penstock_protocol::quantities::{
     BUILDER_FEES_BITS, CASH_BITS, CROWDING_SCALE, FIRST_ORDER_SLOT, FUNDING_BITS, INSURANCE_FUND, MAX_MARKETS,
-    MAX_SUBACCOUNTS, NO_TEMPLATE, OPEN_INTEREST_BITS, PRICE_BITS, RATE_SCALE, SIZE_FUNDING_BITS, SLOTS, WITHDRAWN_BITS,
+    MAX_SUBACCOUNTS, MICRO, NO_TEMPLATE, OPEN_INTEREST_BITS, PRICE_BITS, RATE_SCALE, SIZE_FUNDING_BITS, SLOTS,
+    WITHDRAWN_BITS,
 };
 use penstock_protocol::terms::MarketTerms;
 use penstock_protocol::wide::Wide;
@@ -107,12 +108,18 @@ fn read_market(
 }
 
 fn read_prices(words: &mut ShortWords<'_>, market: &mut Market) -> Result<(), String> {
-    let leaf = &mut market.leaf;
+    let (leaf, number, expiry) = (&mut market.leaf, market.terms.market, u128::from(market.terms.expiry));
     leaf.index_price = words.number("index price", 0..=PRICE)?;
     leaf.mark_price = words.number("mark price", 0..=PRICE)?;
     leaf.premium = words.number("premium", -RATE_SCALE..=RATE_SCALE)?;
     leaf.priced_at = words.number("time of the price", 0..=U64)?;
+    if expiry != 0 && u128::from(leaf.priced_at) >= expiry * u128::from(MICRO) {
+        return Err(words.wrong(format_args!("market {number} has a price from after its expiry")));
+    }
     leaf.priced_since = words.number("time of the first price", 0..=leaf.priced_at.into())?;
+    if (leaf.priced_since == 0) != (leaf.priced_at == 0) {
+        return Err(words.wrong(format_args!("market {number} has a price without a first, or the other way round")));
+    }
     leaf.rate_time = words.number("rate × time", -CASH..=CASH)?;
     leaf.window_sum = words.number("index × time", 0..=(1 << 72) - 1)?;
     leaf.flags = words.number("flags", 0..=flag::ALL.into())?;

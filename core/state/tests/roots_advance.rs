@@ -87,8 +87,8 @@ fn a_state_is_its_writes_at_once() {
     for write in &writes {
         entry_by_entry.advance(&[&[0, 1][..], write, &[0, 0]].concat()).unwrap();
     }
-    let terms = [&[0, 0, 9][..], &[0; 104]].concat();
-    let markets = [&1u32.to_be_bytes()[..], &[0, 0, 9], &[5; 192], &[0, 107], &terms].concat();
+    let terms = [&[0, 0, 9][..], &[0; 108]].concat();
+    let markets = [&1u32.to_be_bytes()[..], &[0, 0, 9], &[5; 192], &[0, 111], &terms].concat();
     entry_by_entry.advance(&[&[0, 0, 1, 0, 0, 9][..], &[5; 192], &[0]].concat()).unwrap();
     let state = [&300u32.to_be_bytes()[..], &writes.concat(), &markets, &[0; 96]].concat();
     assert_eq!(SettlementTree::from_state(&state).unwrap().root(), entry_by_entry.root());

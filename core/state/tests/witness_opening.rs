@@ -46,7 +46,7 @@ const TRADE: TradeEntry = TradeEntry {
 
 /// The packed terms of a market with as many tiers.
 fn terms(market: u8, tiers: u8) -> Vec<u8> {
-    [&[0, 0, market][..], &[0xAA; 103], &[tiers], &vec![0xBB; 18 * usize::from(tiers)]].concat()
+    [&[0, 0, market][..], &[0xAA; 107], &[tiers], &vec![0xBB; 18 * usize::from(tiers)]].concat()
 }
 
 /// A state without accounts but with these markets, each its terms and what its leaf is full of.

@@ -67,7 +67,7 @@ TERMS: Final = Form(
     "liquidation_fee_ppm u24, liquidation_band_ppm u24, liquidation_slice u96, price_step_ppm u24, mark_band_ppm u24, "
     "stale_after u64, funding_interval u64, funding_cap u32, "
     "funding_interest i32, funding_clamp u32, expiry u40, strike u40, option_type u8, position_cap u56, "
-    "open_interest_cap u56, crowded_from u56, tiers u8",
+    "open_interest_cap u56, crowded_from u56, price_interval u32, tiers u8",
 )
 TEMPLATE: Final = Form("template", "template u16, dates u8, strike_step u40, strike_band_ppm u24, index_market u24")
 TIER: Final = Form("tier", "notional u96, initial_ppm u24, maintenance_ppm u24")

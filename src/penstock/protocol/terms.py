@@ -52,7 +52,7 @@ class MarketTerms(Struct, frozen=True):
     Times in µs but `expiry` (s, 0: none); `strike` in price units. A negative maker fee is a rebate. Funding terms are
     parts in 1e9 per eight hours: rate = premium + clamp(interest − premium, ± clamp), within ± cap. `position_cap`
     binds one subaccount, `open_interest_cap` all of them, in size units; from `crowded_from` on the initial margin of
-    each position grows, to all of its notional at the cap.
+    each position grows, to all of its notional at the cap. Two prices are at least `price_interval` (µs) apart.
     """
 
     market: int
@@ -83,6 +83,7 @@ class MarketTerms(Struct, frozen=True):
     position_cap: int = (1 << POSITION_BITS) - 1
     open_interest_cap: int = (1 << OPEN_INTEREST_BITS) - 1
     crowded_from: int = (1 << OPEN_INTEREST_BITS) - 1
+    price_interval: int = 0
 
     def check(self) -> None:
         """Raises ValueError naming the first term that is out of range."""
@@ -106,6 +107,7 @@ class MarketTerms(Struct, frozen=True):
             "funding_clamp": (0, RATE_SCALE), "expiry": (0, (1 << 40) - 1), "strike": (0, (1 << PRICE_BITS) - 1),
             "option_type": (NO_OPTION, PUT), "position_cap": (1, (1 << POSITION_BITS) - 1),
             "open_interest_cap": (1, most), "crowded_from": (0, most),
+            "price_interval": (0, (1 << 32) - 1),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -143,7 +145,7 @@ class MarketTerms(Struct, frozen=True):
             self.liquidation_fee_ppm, self.liquidation_band_ppm, self.liquidation_slice, self.price_step_ppm,
             self.mark_band_ppm, self.stale_after, self.funding_interval, self.funding_cap, self.funding_interest,
             self.funding_clamp, self.expiry, self.strike, self.option_type, self.position_cap, self.open_interest_cap,
-            self.crowded_from, len(self.tiers),
+            self.crowded_from, self.price_interval, len(self.tiers),
         )  # fmt: skip
         return terms + b"".join(TIER.pack(t.notional, t.initial_ppm, t.maintenance_ppm) for t in self.tiers)
 
@@ -254,6 +256,10 @@ class Genesis(Struct, frozen=True):
         return b"".join(parts)
 
 
+PRICE_INTERVAL: Final = 200_000
+"""µs between two prices of a listed market: with steps of 1 %, a quorum doubles a price in 14 s at the fastest."""
+
+
 def _perpetual(market: int, base: str, underlying: int, price_unit: str, size_unit: str, lot: int) -> MarketTerms:
     return MarketTerms(
         market=market,
@@ -274,12 +280,13 @@ def _perpetual(market: int, base: str, underlying: int, price_unit: str, size_un
     )
 
 
-def default_markets() -> tuple[MarketTerms, ...]:
+def default_markets(price_interval: int = PRICE_INTERVAL) -> tuple[MarketTerms, ...]:
     """The two perpetuals this release lists: BTC (0.1 USD × 0.00001) and ETH (0.01 USD × 0.0001)."""
-    return (
+    listed = (
         _perpetual(0, "BTC", 0, "0.1", "0.00001", 100),
         _perpetual(1, "ETH", 1, "0.01", "0.0001", 10),
     )
+    return tuple(replace(terms, price_interval=price_interval) for terms in listed)
 
 
 def default_templates() -> tuple[Template, ...]:

@@ -72,9 +72,7 @@ _FIRST_DATED, _FIRST_DATED_SESSION = 14, 9
 MAKER: Final = "maker"
 TAKER: Final = "taker"
 GUEST: Final = "guest"
-DATED: Final = "futures and options"
-DATED_TRADERS: Final = 4
-"""One who quotes them, three who take."""
+DATED_BASES: Final = ("BTC", "ETH")
 _GUEST_PLACE: Final = 8
 MORE_MAKERS: Final = MappingProxyType({"BTC_USDC-PERPETUAL": 12, "ETH_USDC-PERPETUAL": 8})
 """The recorded books reach 5,170 levels a side; an account may have 1,024 open orders."""
@@ -162,14 +160,18 @@ def guest() -> Trader:
 
 
 def dated_traders() -> tuple[Trader, ...]:
-    """Who trades futures and options in a demo: a maker, then takers; behind everybody else, each with an owner."""
+    """Who trades futures and options in a demo: per coin, which they name for instrument, a maker and a taker.
+
+    They come behind everybody else and have an owner each; one account may hold 32 positions, so a coin is enough.
+    """
     first = max(trader.subaccount for trader in local_accounts().traders) + 1
+    parts = [(base, role) for base in DATED_BASES for role in (MAKER, TAKER)]
     return tuple(
         Trader(
-            MAKER if i == 0 else TAKER, DATED, first + i, bytes.fromhex(_OWNER_KEYS[_FIRST_DATED + i]),
+            role, base, first + i, bytes.fromhex(_OWNER_KEYS[_FIRST_DATED + i]),
             bytes.fromhex(_SESSION_KEYS[_FIRST_DATED_SESSION + i]),
         )
-        for i in range(DATED_TRADERS)
+        for i, (base, role) in enumerate(parts)
     )  # fmt: skip
 
 

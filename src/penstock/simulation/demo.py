@@ -150,7 +150,8 @@ class Demo:
             self._dated.terminate()
             return replayed, await trading
         except ChildEnded:
-            self._go_on()
+            if not self.begun:
+                self._go_on()
             raise
         finally:
             for task in (stopping, trading):
@@ -179,10 +180,10 @@ class Demo:
     async def _stop_replay(self) -> None:
         await self.stop.wait()
         assert self._replay is not None
-        if self.begun:
-            self._replay.terminate()
-        else:
+        while not self.begun:
             self._replay.kill()
+            await asyncio.sleep(0.05)  # at the first try it may be no process yet
+        self._replay.terminate()
 
     async def _end_children(self) -> None:
         for child in (self._replay, self._dated):

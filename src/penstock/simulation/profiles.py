@@ -65,14 +65,14 @@ class Profile(Struct, frozen=True):
 
 def _usual(**changes: int) -> tuple[MarketTerms, ...]:
     """The two default markets, with a coarser tick for one and small liquidation slices."""
-    btc, eth = default_markets()
+    btc, eth = default_markets(0)
     btc = replace(btc, tick=5, liquidation_slice=5_000 * MICRO, **changes)
     return btc, replace(eth, maker_fee_ppm=100, **changes)
 
 
 def _of_every_kind(count: int) -> tuple[MarketTerms, ...]:
     """Markets with scattered numbers, several underlyings, perpetuals, futures and options."""
-    btc, eth = default_markets()
+    btc, eth = default_markets(0)
     numbers = [*range(count - 3), 300, 4_096, 65_535]
     kinds = ((PERPETUAL, 0, 0, 0), (FUTURE, _LATE, 0, 0), (OPTION, _LATE, 1, CALL), (OPTION, _LATE + 60, 1, PUT))
     return tuple(
@@ -92,13 +92,13 @@ _LATE: Final = 1_700_000_000 + 1_800
 
 def _chain() -> tuple[MarketTerms, ...]:
     """Two perpetuals with rebates, caps and crowds, a future and two options that end soon."""
-    btc, eth = default_markets()
+    btc, eth = default_markets(30_000)
     common = {"stale_after": 4 * 3_600 * MICRO, "price_step_ppm": 50_000, "mark_band_ppm": 50_000}
     btc = replace(
-        btc, maker_fee_ppm=-100, position_cap=40_000, open_interest_cap=45_000, crowded_from=10_000,
+        btc, maker_fee_ppm=-100, position_cap=15_000, open_interest_cap=24_000, crowded_from=10_000,
         funding_interest=100_000, funding_clamp=500_000, funding_cap=RATE_SCALE, **common,
     )  # fmt: skip
-    eth = replace(eth, maker_fee_ppm=-300, **common)
+    eth = replace(eth, maker_fee_ppm=-300, position_cap=60_000, open_interest_cap=70_000, **common)
     future = replace(btc, market=2, kind=FUTURE, expiry=_LATE, taker_fee_ppm=500)
     call = replace(_option(btc), market=3, expiry=_LATE, strike=602_000, option_type=CALL)
     put = replace(_option(eth), market=4, expiry=_LATE + 3_600, strike=30_500_00, option_type=PUT)
@@ -123,7 +123,7 @@ def _templates() -> tuple[Template, ...]:
 
 def _of_every_width() -> tuple[MarketTerms, ...]:
     """Markets at the highest prices and at the lowest, whose prices may be years old; and a usual one."""
-    btc, eth = default_markets()
+    btc, eth = default_markets(0)
     tiers = (Tier(1 << 60, 10, 5), Tier(WIDEST_CASH, 100, 50))
     wide = replace(
         btc, price_unit=Decimal("0.000001"), size_unit=Decimal(1), lot=1, tiers=tiers, price_step_ppm=PPM,

@@ -109,6 +109,7 @@ def decide_position_expiry(moment: Moment, command: ExpirePosition) -> list[Even
     closed = fill(left, command.market, -position.size, market.mark_price, 0, market.funding_index)
     sums_fit = (
         fits(left.cash, CASH_BITS)
+        and fits(left.cash - account.cash, CASH_BITS)
         and fits(market.size_funding + claim_left(market, position), SIZE_FUNDING_BITS)
         and fits(market.entry_total - position.entry, CASH_BITS)
         and market.dust + closed.dust < 1 << WITHDRAWN_BITS

@@ -39,7 +39,7 @@ def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ..
         raise Refusal(Reason.MARKET_EXPIRED)
     if command.index_price == 0 or command.mark_price == 0:
         raise Refusal(Reason.PRICE_NOT_POSITIVE)
-    if command.published_at <= market.priced_at:
+    if command.published_at <= market.priced_at or _too_soon(market, command.published_at):
         raise Refusal(Reason.PRICE_NOT_NEWER)
     stale = command.published_at + market.terms.stale_after < moment.time
     if stale or command.published_at > moment.time:
@@ -62,6 +62,10 @@ def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ..
             len(signers),
         )
     ]  # fmt: skip
+
+
+def _too_soon(market: Market, published_at: int) -> bool:
+    return market.priced_at > 0 and published_at < market.priced_at + market.terms.price_interval
 
 
 def decide_stale(moment: Moment, command: MarkStale) -> list[Event]:

@@ -13,6 +13,7 @@ from penstock.protocol.quantities import (
     FUNDING_BITS,
     MAX_MARKETS,
     MAX_SUBACCOUNTS,
+    MICRO,
     OPEN_INTEREST_BITS,
     PRICE_BITS,
     RATE_SCALE,
@@ -81,7 +82,11 @@ def _read_market(words: Words, market: Market, queued: Queued) -> None:
     market.mark_price = words.number("mark price", 0, _PRICE)
     market.premium = words.number("premium", -RATE_SCALE, RATE_SCALE)
     market.priced_at = words.number("time of the price", 0, _TIME)
+    if market.terms.expiry and market.priced_at >= market.terms.expiry * MICRO:
+        raise words.wrong(f"market {market.terms.market} has a price from after its expiry")
     market.priced_since = words.number("time of the first price", 0, market.priced_at)
+    if (market.priced_since == 0) != (market.priced_at == 0):
+        raise words.wrong(f"market {market.terms.market} has a price without a first, or the other way round")
     market.rate_time = words.number("rate × time", -_CASH, _CASH)
     market.window_sum = words.number("index × time", 0, (1 << 72) - 1)
     market.flags = words.number("flags", 0, ALL_FLAGS)

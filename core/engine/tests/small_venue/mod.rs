@@ -37,7 +37,7 @@ fn terms(market: u32, kind: u8, lot: u64, maker_fee_ppm: i32) -> Vec<u8> {
     terms.u24(market).u8((market % 2) as u8).u8(kind).u40(1u64).u48(lot).i24(maker_fee_ppm).u24(300u32);
     terms.u24(5_000u32).u24(10_000u32).u96(100_000_000_000i128).u24(10_000u32).u24(20_000u32);
     terms.u64(60 * MICRO).u64(MICRO).u32(5_000_000u32).i32(100_000).u32(250_000u32).u40(0u64).u40(0u64).u8(0);
-    terms.u56(1u64 << 40).u56(1u64 << 41).u56(20_000u64).u8(1);
+    terms.u56(1u64 << 40).u56(1u64 << 41).u56(20_000u64).u32(0u32).u8(1);
     let mut tier = Packer::<TIER>::new();
     tier.u96((1i128 << 95) - 1).u24(20_000u32).u24(10_000u32);
     [&terms.finish()[..], &tier.finish()].concat()

@@ -23,7 +23,7 @@ from penstock.protocol.instruments import CALL, FUTURE, NO_OPTION, OPTION, PUT
 from penstock.protocol.quantities import FIRST_ORDER_SLOT, MAX_BUNDLE, MICRO
 from penstock.protocol.signing import Signer, seal
 from penstock.protocol.terms import default_templates
-from penstock.simulation.accounts import MAKER, dated_traders, local_accounts
+from penstock.simulation.accounts import MAKER, TAKER, Trader, dated_traders, local_accounts
 from penstock.simulation.closing import Seat, cancel_everything, close_positions, withdraw_cash
 from penstock.simulation.dated.plan import Contract, listings
 from penstock.simulation.dated.statistics import DatedStatistics
@@ -54,8 +54,10 @@ class DatedPlay:
         self._oracles = [Signer(key) for key in local_accounts().oracles[:QUORUM]]
         self._pricer = Pricer()
         self._seats = [self._seat(trader) for trader in dated_traders()]
-        self._maker = next(seat for seat, t in zip(self._seats, dated_traders(), strict=True) if t.role == MAKER)
-        self._takers = [seat for seat in self._seats if seat is not self._maker]
+        seated = list(zip(dated_traders(), self._seats, strict=True))
+        self._makers = {trader.instrument: seat for trader, seat in seated if trader.role == MAKER}
+        self._takers = {trader.instrument: seat for trader, seat in seated if trader.role == TAKER}
+        self._builder = self._seats[-1].subaccount
         self._contracts: dict[int, Contract] = {}
         self._indices: dict[str, int] = {}
         self._units: dict[str, float] = {}
@@ -111,7 +113,7 @@ class DatedPlay:
             "withdrawn": sum(paid.values()),
         }
 
-    def _seat(self, trader: Any) -> Seat:
+    def _seat(self, trader: Trader) -> Seat:
         owner = Session(
             self._client, self._separator, trader.subaccount, trader.owner(), Slots(0, FIRST_ORDER_SLOT - 1)
         )
@@ -174,7 +176,7 @@ class DatedPlay:
     async def _quote(self, live: list[Contract], now: int) -> None:
         """A bid and an ask around each mark: two points of volatility and two ticks wide, replaced when they move."""
         vegas = self._pricer.vegas(live, self._indices, now)
-        records: list[Record] = []
+        records: dict[str, list[Record]] = {base: [] for base in self._makers}
         for contract in live:
             mark, tick = self._marks[contract.market][1], contract.tick
             half = max(tick, round(vegas.get(contract.market, mark / 5_000)))
@@ -184,29 +186,31 @@ class DatedPlay:
             self._quoted[contract.market] = (bid, ask)
             for side, price in ((BUY, bid), (SELL, ask)):
                 if price > 0:
-                    records.append(self._order(contract, side, price))
-        for at in range(0, len(records), MAX_BUNDLE):
-            await self._client.room(IN_FLIGHT)
-            self._count(self._client.send(self._maker.trading.seal_all(records[at : at + MAX_BUNDLE])))
-        self.statistics.quotes += len(records)
+                    records[contract.base].append(self._order(contract, side, price))
+        for base, quotes in records.items():
+            for at in range(0, len(quotes), MAX_BUNDLE):
+                await self._client.room(IN_FLIGHT)
+                bundle = self._makers[base].trading.seal_all(quotes[at : at + MAX_BUNDLE])
+                self._count(self._client.send(bundle))
+            self.statistics.quotes += len(quotes)
 
     def _order(self, contract: Contract, side: int, price: int) -> PlaceOrder:
-        maker = self._maker.trading
+        maker = self._makers[contract.base].trading
         slot = self._slots.get((contract.market, side))
         if slot is None:
             slot = self._slots[contract.market, side] = maker.slots.take()
         return maker.place(slot, contract.market, side, price, 100 * contract.lot, post_only=True)
 
     async def _take(self, contract: Contract) -> None:
-        """A random taker pays up to a tenth more than the mark's neighbourhood for a few lots."""
-        taker, side = self._dice.choice(self._takers), self._dice.choice((BUY, SELL))
+        """The coin's taker buys or sells a few lots for up to a tenth beyond the mark."""
+        taker, side = self._takers[contract.base], self._dice.choice((BUY, SELL))
         mark, tick = self._marks[contract.market][1], contract.tick
         reach = max(20 * tick, mark // 10)
         price = max(tick, (mark + reach if side == BUY else mark - reach) // tick * tick)
         slot = taker.trading.slots.take()
         order = taker.trading.place(
             slot, contract.market, side, price, self._dice.randrange(1, 20) * contract.lot,
-            time_in_force=IMMEDIATE_OR_CANCEL, builder=self._takers[0].subaccount, builder_fee_ppm=BUILDER_FEE_PPM,
+            time_in_force=IMMEDIATE_OR_CANCEL, builder=self._builder, builder_fee_ppm=BUILDER_FEE_PPM,
         )  # fmt: skip
         await self._client.room(IN_FLIGHT)
         answer = self._client.send(taker.trading.seal(order))
@@ -245,8 +249,10 @@ class DatedPlay:
 
     async def _collect(self) -> None:
         """Have the builder paid what the contracts have gathered for it."""
-        builder = self._takers[0].subaccount
-        pokes = [self._client.send(seal(self._separator, PayBuilder(m, builder), [])) for m in self._contracts]
+        pokes = [
+            self._client.send(seal(self._separator, PayBuilder(market, self._builder), []))
+            for market in self._contracts
+        ]
         for answer in await asyncio.gather(*pokes):
             self.statistics.builder_paid += not answer.reasons
 

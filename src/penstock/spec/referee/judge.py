@@ -2,7 +2,8 @@
 
 Total on what the operator committed: every entry, record and root gets a finding. What the challenger brings and
 does not open the commitments raises WitnessWrong and convicts nobody. By replay only, because no leaf holds it:
-price-time priority, open-order margin, guard nonces, mass cancels, order counts, tick and lot.
+price-time priority, open-order margin, guard nonces, mass cancels, order counts, tick and lot, the open-interest
+cap, which builders there are.
 """
 
 from collections.abc import Callable

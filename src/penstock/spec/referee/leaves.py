@@ -80,6 +80,7 @@ class JudgedTerms(Struct, frozen=True):
     position_cap: int
     open_interest_cap: int
     crowded_from: int
+    price_interval: int
     tiers: tuple[Tier, ...]
 
 

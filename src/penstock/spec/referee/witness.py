@@ -6,7 +6,7 @@ from penstock.protocol.words import keccak
 from penstock.spec.multiproof import OpeningWrong, climb
 
 LONGEST_COMMAND: Final = 512
-"""What the contract hashes in one go of a record, or of signatures. An order has 448 bytes."""
+"""What the contract hashes in one go of a record, or of signatures. An order has as many."""
 
 
 class WitnessWrong(Exception):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from penstock import __version__
-from penstock.protocol.quantities import MAX_ENVELOPE, MAX_SUBACCOUNTS, SLOTS
+from penstock.protocol.quantities import MAX_ENVELOPE, MAX_SUBACCOUNTS, POSITION_BITS, PRICE_BITS, SLOTS
 from penstock.protocol.signing import Domain
 from penstock.protocol.terms import Genesis
 from penstock.protocol.views import AccountView, SessionView
@@ -50,6 +50,10 @@ Subaccount = Annotated[int, Meta(ge=0, lt=MAX_SUBACCOUNTS, description=f"integer
 SlotList = Annotated[
     str, Meta(max_length=2_000, description=f"up to {MOST_SLOTS} slots, 0 to {SLOTS - 1}, separated by commas")
 ]
+SignedSize = Annotated[
+    int, Meta(gt=-(1 << POSITION_BITS), lt=1 << POSITION_BITS, description="size units, negative to sell")
+]
+PriceUnits = Annotated[int, Meta(ge=0, lt=1 << PRICE_BITS, description="price units, 0 to 2^40 - 1")]
 Channels = Annotated[list[str], Meta(max_length=MOST_CHANNELS, description=f"list of up to {MOST_CHANNELS} names")]
 Currency = Annotated[str, Meta(max_length=16, description="a currency, or any")]
 Kind = Annotated[str, Meta(pattern="^(future|option|spot|future_combo|option_combo|any)$", description="future or any")]
@@ -110,6 +114,15 @@ class OneSubaccount(Struct, frozen=True):
     """Parameters naming a subaccount."""
 
     subaccount: Subaccount
+
+
+class WhatIfRequest(Struct, frozen=True):
+    """Parameters of what_if: a fill of `size` at `price`, the market's mark where none is given."""
+
+    subaccount: Subaccount
+    instrument_name: InstrumentName
+    size: SignedSize = 0
+    price: PriceUnits | None = None
 
 
 class NoncesRequest(Struct, frozen=True):
@@ -178,6 +191,7 @@ class Methods:
             "penstock/get_batches": Method(BatchesRequest, self._newest_batches),
             "penstock/get_receipts": Method(ReceiptsRequest, self._receipts),
             "penstock/get_subaccount": Method(OneSubaccount, self._subaccount),
+            "penstock/what_if": Method(WhatIfRequest, self._what_if),
             "penstock/get_nonces": Method(NoncesRequest, self._nonces),
             "penstock/get_roots": Method(Nothing, self._roots),
             "penstock/get_proof": Method(OneSubaccount, self._proof),
@@ -262,6 +276,26 @@ class Methods:
         if account is None:
             raise RpcError(NOT_FOUND, "not_found", "no such subaccount", param="subaccount")
         return self._shown_account(account)
+
+    async def _what_if(self, wanted: WhatIfRequest) -> dict[str, Any]:
+        figures = self._figures(wanted.instrument_name)
+        terms = figures.market.terms
+        price = figures.market.mark_price if wanted.price is None else wanted.price
+        try:
+            found = self._engine.what_if(wanted.subaccount, terms.market, wanted.size, price)
+        except ValueError as error:
+            raise RpcError(INVALID_PARAMS, "Invalid params", str(error), param="size") from error
+        await self._durable()
+        if found is None:
+            raise RpcError(NOT_FOUND, "not_found", "no such subaccount", param="subaccount")
+        liquidated_at = found.liquidation_price
+        return {
+            "equity": exact_dollars(found.equity),
+            "initial_margin": exact_dollars(found.initial_margin),
+            "maintenance_margin": exact_dollars(found.maintenance_margin),
+            "liquidation_price": figures.units.exact_price(liquidated_at) if liquidated_at else None,
+            "margin_allows": found.legal,
+        }
 
     def _shown_account(self, account: AccountView) -> dict[str, Any]:
         by_number = self._subscriptions.by_number
