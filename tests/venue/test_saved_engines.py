@@ -185,9 +185,7 @@ class Following:
         expected = SpecEngine(self.stream.genesis)
         expected.state = self.stream.state
         engine.load(expected.save())
-        return MarketData.restore(
-            self.stream.genesis.markets, self.market_data.time, engine.markets(), engine.resting()
-        )
+        return MarketData.restore(self.stream.genesis, self.market_data.time, engine.markets(), engine.resting())
 
 
 def public(market_data):

@@ -9,7 +9,7 @@ mod queue;
 use ladder::Ladder;
 use queue::Nodes;
 
-pub use queue::Ticket;
+pub use queue::{Node, Ticket};
 
 /// Both sides of a market.
 #[derive(Clone, Debug)]
@@ -64,10 +64,17 @@ impl Book {
         (node.handle, node.step * self.tick)
     }
 
-    /// Read what `remove` would write, so that it is in cache by then.
+    /// Show where a place in a queue lies in memory.
     #[inline]
-    pub fn touch(&self, ticket: Ticket) -> u64 {
-        self.nodes.touch(ticket)
+    pub fn with_node(&self, ticket: Ticket, mut see: impl FnMut(&Node)) {
+        see(self.nodes.reference(ticket));
+    }
+
+    /// Show where the places around it lie, which `remove` writes too.
+    #[inline]
+    pub fn with_neighbours(&self, ticket: Ticket, mut see: impl FnMut(&Node)) {
+        let node = self.nodes.at(ticket);
+        node.previous.into_iter().chain(node.next).for_each(|ticket| see(self.nodes.reference(ticket)));
     }
 
     /// Each price of a side, ascending, with its queue in order of arrival.

@@ -44,6 +44,11 @@ impl Nodes {
     }
 
     #[inline]
+    pub fn reference(&self, ticket: Ticket) -> &Node {
+        &self.nodes[ticket.place()]
+    }
+
+    #[inline]
     pub fn push(&mut self, level: &mut Option<Level>, side: u8, step: u64, handle: u32) -> Ticket {
         let previous = level.map(|level| level.last);
         let ticket = self.store(Node { step, next: None, previous, handle, side });
@@ -89,13 +94,6 @@ impl Nodes {
             next = node.next;
         }
         handles
-    }
-
-    #[inline]
-    pub fn touch(&self, ticket: Ticket) -> u64 {
-        let node = self.at(ticket);
-        let neighbour = |ticket: Option<Ticket>| ticket.map_or(0, |ticket| self.nodes[ticket.place()].step);
-        neighbour(node.previous) ^ neighbour(node.next)
     }
 
     pub fn len(&self) -> usize {

@@ -19,6 +19,12 @@ impl Draft {
     /// A copy of the account's holding.
     #[inline]
     pub fn of(state: &State, account: &Account, market: MarketIndex) -> Draft {
+        Draft::weighed(state, account, market, true)
+    }
+
+    /// The same; without `weigh`, what other positions require is left at 0.
+    #[inline]
+    pub fn weighed(state: &State, account: &Account, market: MarketIndex, weigh: bool) -> Draft {
         let mut draft =
             Draft { cash: account.cash, position: Position::default(), others: Risk::default(), others_count: 0 };
         for exposure in account.exposures.held() {
@@ -29,7 +35,9 @@ impl Draft {
             }
             let held = state.market(exposure.market);
             draft.others.equity += position.worth(held.leaf.mark_price, held.leaf.funding_index);
-            draft.others.initial += held.initial(position.size);
+            if weigh {
+                draft.others.initial += held.initial(position.size);
+            }
             draft.others_count += 1;
         }
         draft

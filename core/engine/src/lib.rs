@@ -8,7 +8,7 @@
 //!     record  → ledger entry   for each event that moves money, keys or prices
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod authority;
 mod drafts;
@@ -22,6 +22,7 @@ mod matching;
 mod moment;
 mod money;
 mod orders;
+mod prefetch;
 mod prices;
 mod replay;
 mod sessions;

@@ -214,7 +214,10 @@ fn amended(moment: &Moment, place: &Place<'_>) -> Event {
 #[inline]
 fn enter(state: &State, scratch: &mut Scratch, moment: &mut Moment, place: &Place<'_>) -> Result<(), Reason> {
     let command = place.command;
-    scratch.drafts.begin(command.subaccount, Draft::of(state, place.account, place.index));
+    let book = &place.market.book;
+    let meets =
+        book.best(1 - command.side).is_some_and(|best| crosses(command.side, command.price, book.order(best).1));
+    scratch.drafts.begin(command.subaccount, Draft::weighed(state, place.account, place.index, meets));
     let result = if command.post_only {
         clear_the_touch(state, scratch, moment, place)?;
         Match { remaining: command.size, ..Match::default() }

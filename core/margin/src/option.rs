@@ -22,7 +22,7 @@ impl ShortOption {
         let tiered = schedule.initial(notional);
         let out =
             if self.call { self.strike.saturating_sub(self.index) } else { self.index.saturating_sub(self.strike) };
-        let initial = tiered.saturating_sub(size * u128::from(out)).max((2 * tiered).div_ceil(3)).max(maintenance);
+        let initial = tiered.saturating_sub(size * u128::from(out)).max(two_thirds(tiered)).max(maintenance);
         crowded(initial, notional, self.crowding)
     }
 
@@ -30,5 +30,13 @@ impl ShortOption {
     pub fn maintenance(&self, schedule: &Schedule, size: u64) -> u128 {
         let base = if self.call { self.index } else { self.index.max(self.mark) };
         schedule.maintenance(u128::from(size) * u128::from(base))
+    }
+}
+
+#[inline]
+fn two_thirds(tiered: u128) -> u128 {
+    match u64::try_from(2 * tiered) {
+        Ok(small) => small.div_ceil(3).into(),
+        Err(_) => (2 * tiered).div_ceil(3),
     }
 }

@@ -73,7 +73,11 @@ impl Schedule {
 }
 
 /// In the crowd, an initial requirement grows in a straight line to the whole notional.
+#[inline]
 pub fn crowded(initial: u128, notional: u128, crowding: u16) -> u128 {
+    if crowding == 0 {
+        return initial;
+    }
     initial + (notional.saturating_sub(initial) * u128::from(crowding)).div_ceil(CROWDING_SCALE)
 }
 
