@@ -42,7 +42,7 @@ def test_more_traders_than_keys_are_refused():
 
 def test_the_makers_of_a_local_venue_are_enough_for_every_level_and_never_trade_with_themselves():
     accounts = local_accounts()
-    assert [t.subaccount for t in everybody()] == list(range(1, 30))
+    assert [t.subaccount for t in everybody()] == list(range(1, 34))
     for name, makers in (("BTC_USDC-PERPETUAL", 14), ("ETH_USDC-PERPETUAL", 10)):
         assert len(accounts.of(name, MAKER)) == makers_of(name) == makers
         in_market = [t.owner_key for t in accounts.traders if t.instrument == name]

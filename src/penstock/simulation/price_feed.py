@@ -10,6 +10,7 @@ from penstock.participants.client import Answer, GatewayClient
 from penstock.protocol.commands import PublishPrice
 from penstock.protocol.quantities import PPM, RATE_SCALE, div_trunc
 from penstock.protocol.signing import Signer, seal
+from penstock.protocol.terms import PRICE_INTERVAL
 from penstock.simulation.replay_statistics import ReplayStatistics
 
 STEP_PPM: Final = 9_000
@@ -65,10 +66,14 @@ class PriceFeed:
     def publish_due(self, now_us: int) -> None:
         """Queue a publication for every market whose last was `EVERY_US` ago; `now_us` is any steady clock."""
         for market, price in self._prices.items():
-            due = now_us - price.asked_at >= EVERY_US and self._client.venue_time > price.published_at
+            due = now_us - price.asked_at >= EVERY_US and self._may_follow(price)
             if due and price.wanted_index and price.wanted_mark:
                 price.asked_at = now_us
                 self._publish(market, price)
+
+    def _may_follow(self, price: _Price) -> bool:
+        """Whether the venue would take a price stamped now."""
+        return self._client.venue_time >= price.published_at + PRICE_INTERVAL
 
     def restart(self) -> None:
         """The steady clock of `publish_due` starts over."""
@@ -82,7 +87,7 @@ class PriceFeed:
         """
         for market, price in self._prices.items():
             while True:
-                while self._client.venue_time <= price.published_at:
+                while not self._may_follow(price):
                     await tick()
                 answer = await self._publish(market, price)
                 if answer.reasons:
