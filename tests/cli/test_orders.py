@@ -72,6 +72,26 @@ async def test_books_and_trades_are_shown_whole_where_no_terminal_is(tmp_path):
         assert "depth" in why and "1 to 1000" in why
 
 
+async def test_what_if_says_what_an_act_would_leave_and_sends_nothing(tmp_path):
+    async with command_line(tmp_path) as run:
+        before = run.node.sequencer.sequence
+        said, _ = await run("account", "what-if", 1, BTC, "--buy", "1.5", "--price", "60000", "--json")
+        found = json.loads(said)
+        assert found["equity"] == "1000000.000000" and found["margin_allows"]
+        assert float(found["initial_margin"]) > float(found["maintenance_margin"]) > 0
+        as_text, _ = await run("account", "what-if", 1, BTC, "--sell", "1.5")
+        assert "liquidation_price" in as_text
+        assert json.loads((await run("account", "what-if", 1, BTC, "--json"))[0])["initial_margin"] == "0.000000"
+        _, why = await run("account", "what-if", 1, BTC, "--buy", "0.000001", exit_code=2)
+        assert "a positive multiple of 0.00001" in why
+        _, why = await run("account", "what-if", 1, BTC, "--buy", "1", "--sell", "1", exit_code=2)
+        assert "one of them" in why
+        _, why = await run("account", "what-if", 77, BTC, exit_code=1)
+        assert "no such subaccount" in why
+        assert run.node.sequencer.sequence == before
+        assert "mark_price" in (await run("market", "show", BTC))[0]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

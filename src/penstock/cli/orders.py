@@ -1,4 +1,4 @@
-"""Signing and sending by hand: place, cancel, withdraw. Decimals become price units and size units here."""
+"""By hand: what an order would do, place, cancel, withdraw. Decimals become price units and size units here."""
 
 import asyncio
 import re
@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import aiohttp
 import typer
 
-from penstock.cli.output import print_json, refuse, refuse_for
-from penstock.cli.queries import DEFAULT_URL, AsJson, Url
+from penstock.cli.output import print_json, print_pairs, refuse, refuse_for
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask
 from penstock.participants.client import GatewayClient, GatewayError
 from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, GOOD_TIL_CANCELLED, IMMEDIATE_OR_CANCEL, SELL, Record
@@ -112,6 +112,30 @@ def withdraw(
         return session.withdraw(to_units("amount", amount, "0.000001")), lambda _: f"withdrew {amount} USDC"
 
     send(build, subaccount, key, url, as_json)
+
+
+@accounts.command("what-if")
+def what_if(
+    subaccount: Annotated[int, typer.Argument(help="Whose account; all of it is public.")],
+    instrument: Annotated[str, typer.Argument(help="As `penstock market list` names it.")],
+    buy: Annotated[str | None, typer.Option(help="As if so much were bought, in coin.")] = None,
+    sell: Annotated[str | None, typer.Option(help="As if so much were sold, in coin.")] = None,
+    price: Annotated[str | None, typer.Option(help="At which price, in USD; default: the mark.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Equity, margins and liquidation price an act would leave, by the engine's own rules. Sends no order."""
+    if buy is not None and sell is not None:
+        raise typer.BadParameter("--buy and --sell: one of them, or none for the account as it is")
+    listed = ask(url, "public/get_instrument", {"instrument_name": instrument})
+    asked: dict[str, Any] = {"subaccount": subaccount, "instrument_name": instrument}
+    for name, amount, sign in (("buy", buy, 1), ("sell", sell, -1)):
+        if amount is not None:
+            asked["size"] = sign * to_units(name, amount, listed["size_unit"])
+    if price is not None:
+        asked["price"] = to_units("price", price, listed["price_unit"])
+    found = ask(url, "penstock/what_if", asked)
+    (print_json if as_json else print_pairs)(found)
 
 
 def filled(outcome: Outcome, size: int, listed: dict[str, Any]) -> str:

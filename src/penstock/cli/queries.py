@@ -44,6 +44,13 @@ def list_markets(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     print_table("instruments", columns, [[row[c] for c in columns] for row in found])
 
 
+@markets.command("show")
+def show_market(instrument: Instrument, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """State, prices and open interest of one instrument; of an option also its implied volatility and Greeks."""
+    found = ask(url, "public/ticker", {"instrument_name": instrument})
+    (print_json if as_json else print_pairs)(found)
+
+
 @markets.command("book")
 def show_book(
     instrument: Instrument,

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from penstock.protocol.instruments import OPTION
 from penstock.protocol.signing import Domain, Signer
 from penstock.protocol.terms import Genesis
 from penstock.venue.clock import REPORTED_DRIFT, Clock, DevClock, WallClock
@@ -237,6 +239,10 @@ class Node:
             config.genesis, self.engine, self.sequencer, self.market_data, self.subscriptions, self.statistics,
             self.clock, self.batches, unsafe, config.settlement, self.receipts,
         )  # fmt: skip
+        listable = [template.terms for template in config.genesis.templates]
+        if any(terms.kind == OPTION for terms in [*config.genesis.markets, *listable]):
+            # Before anybody connects: the first option's ticker would hold the loop for half a second.
+            import_module("penstock.venue.gateway.options")
         return Gateway(
             Rpc(methods.table(), self.clock.now),
             self.sequencer,
