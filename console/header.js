@@ -3,6 +3,7 @@
 import { ABSENT, compact, dateAndTime, inStepsOf, percent } from "./format.js";
 import { put } from "./frame.js";
 
+const OPEN = "open";
 const STATES = { connecting: "connecting", live: "live", lost: "reconnecting" };
 
 export class Header {
@@ -10,6 +11,7 @@ export class Header {
     this.fields = Object.fromEntries(
       [...document.querySelectorAll(".figures [id]")].map((element) => [element.id, element]),
     );
+    this.fields.state = document.getElementById("state");
     this.market = null;
     this.time = null;
     this.state = "connecting";
@@ -38,18 +40,38 @@ export class Header {
     const stats = ticker.stats ?? {};
     const coin = instrument.base_currency ?? "";
     const amount = (value) => (typeof value === "number" ? `${compact(value)} ${coin}` : ABSENT);
-    const funding = ticker.funding_8h ?? ticker.current_funding;
     put(fields.mark, price(ticker.mark_price));
     put(fields.index, price(ticker.index_price));
-    put(fields.funding, typeof funding === "number" ? percent(100 * funding, 4) : ABSENT);
     put(fields["open-interest"], amount(ticker.open_interest));
     put(fields["day-change"], percent(stats.price_change));
     put(fields["day-high"], price(stats.high));
     put(fields["day-low"], price(stats.low));
     put(fields["day-volume"], amount(stats.volume));
-    colour(fields.funding, funding);
     colour(fields["day-change"], stats.price_change);
+    this.#drawRate(ticker, instrument);
+    put(fields.state, ticker.state ?? "");
+    fields.state.hidden = ticker.state === undefined || ticker.state === OPEN;
   }
+
+  /** A perpetual's funding, an option's implied volatility with its delta; a dated future has neither. */
+  #drawRate(ticker, instrument) {
+    const { rate } = this.fields;
+    const isOption = instrument.kind === "option";
+    put(this.fields["rate-name"], isOption ? "IV · delta" : "Funding 8 h");
+    if (isOption) {
+      put(rate, typeof ticker.mark_iv === "number" ? volatility(ticker) : ABSENT);
+      colour(rate, 0);
+      return;
+    }
+    const funding = ticker.funding_8h ?? ticker.current_funding;
+    put(rate, typeof funding === "number" ? percent(100 * funding, 4) : ABSENT);
+    colour(rate, funding);
+  }
+}
+
+function volatility({ mark_iv: points, greeks }) {
+  const delta = greeks?.delta;
+  return `${points.toFixed(1)} %${typeof delta === "number" ? ` · ${delta.toFixed(2)}` : ""}`;
 }
 
 function colour(element, value) {

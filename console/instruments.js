@@ -14,11 +14,28 @@ export class Picker {
   /** Offer these, and pick the one in the address, the one before, or the first perpetual. */
   offer(instruments) {
     const before = this.select.value;
-    this.instruments = new Map(instruments.map((instrument) => [instrument.instrument_name, instrument]));
-    this.select.replaceChildren(...groupsOf(instruments));
+    this.#list(instruments);
     const first = instruments.find((instrument) => instrument.settlement_period === PERPETUAL) ?? instruments[0];
     const wanted = [nameInAddress(), before, first?.instrument_name];
     this.#pick(wanted.find((name) => this.instruments.has(name)));
+  }
+
+  /** Offer what was listed meanwhile, and no more what has ended, except the one that is picked. */
+  renew(instruments) {
+    const picked = this.instruments.get(this.select.value);
+    const isKept = instruments.some((instrument) => instrument.instrument_name === picked?.instrument_name);
+    const wanted = isKept || picked === undefined ? instruments : [...instruments, picked];
+    const isSame =
+      wanted.length === this.instruments.size &&
+      wanted.every((instrument) => this.instruments.has(instrument.instrument_name));
+    if (isSame) return;
+    this.#list(wanted);
+    this.select.value = picked?.instrument_name ?? "";
+  }
+
+  #list(instruments) {
+    this.instruments = new Map(instruments.map((instrument) => [instrument.instrument_name, instrument]));
+    this.select.replaceChildren(...groupsOf(instruments));
   }
 
   #pick(name) {

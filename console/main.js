@@ -12,6 +12,7 @@ import { Readiness } from "./readiness.js";
 import { Tape } from "./tape.js";
 
 const CLOCK_MS = 1_000;
+const LISTING_MS = 5_000;
 const BATCHES = 40;
 
 const readiness = new Readiness();
@@ -42,9 +43,13 @@ function heardState(state) {
 /** Each part asks for its own beginning, so that one refusal does not silence the others. */
 function opened() {
   attempt(async () => showStatus(await connection.call("public/status")));
-  attempt(async () => picker.offer(await connection.call("public/get_instruments", { currency: "any" })));
+  attempt(async () => picker.offer(await instruments()));
   attempt(seedBatches);
   attempt(readClock);
+}
+
+function instruments() {
+  return connection.call("public/get_instruments", { currency: "any" });
 }
 
 /** Report what the venue refused; a lost connection is already shown and begins again by itself. */
@@ -117,3 +122,6 @@ prepareChart();
 setInterval(() => {
   if (connection.live) attempt(readClock);
 }, CLOCK_MS);
+setInterval(() => {
+  if (connection.live) attempt(async () => picker.renew(await instruments()));
+}, LISTING_MS);

@@ -21,6 +21,8 @@ class FakeMarket:
         self.mid = mid
         self.random = random_
         self.trading = trades
+        self.kind = "future"
+        self.told: dict[str, Any] = {}
         self.time = STARTED
         self.change_id = 1_000
         self.bids: dict[int, float] = {}
@@ -61,7 +63,7 @@ class FakeMarket:
         return {
             "instrument_name": self.name,
             "instrument_id": self.identity,
-            "kind": "future",
+            "kind": self.kind,
             "base_currency": coin,
             "quote_currency": "USD",
             "settlement_currency": "USDC",
@@ -92,7 +94,7 @@ class FakeMarket:
             "funding_8h": 0.000061,
             "current_funding": 0.0000127,
             "stats": {"high": price * 1.013, "low": price * 0.978, "volume": DAY_VOLUME, "price_change": 1.27},
-        }
+        } | self.told
 
     def _walk(self) -> None:
         self.time += STEP_MS

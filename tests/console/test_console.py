@@ -1,12 +1,14 @@
 """The console in a real browser, against the pretend venue."""
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page
 
+from .market import FakeMarket
 from .page import screenshot, visit
 from .venue import UNSAFE, FakeVenue
 
@@ -127,6 +129,31 @@ async def test_the_keyboard_picks_another_instrument_and_its_ticks_set_the_decim
         assert (await texts(seen.page, "#bids td:first-child"))[0] == f"{price:,.2f}"
         assert seen.page.url.endswith(f"#{ETHER}")
     assert venue.count("public/unsubscribe", f"trades.{BITCOIN}.100ms") == 1
+
+
+async def test_an_option_listed_meanwhile_is_offered_and_told_of_and_kept_while_it_is_picked(venue: FakeVenue):
+    name = "BTC_USDC-26JUN26-90000-C"
+    async with visit(venue.url) as seen:
+        page = seen.page
+        option = FakeMarket(name, 4, 5, 400, random.Random(7), trades=True)
+        option.kind, option.told = "option", {"mark_iv": 52.31, "greeks": {"delta": 0.514}}
+        venue.markets[name] = option
+        await page.wait_for_selector(f"#instrument option[value='{name}']", state="attached", timeout=15_000)
+        assert await page.input_value("#instrument") == BITCOIN
+        await page.select_option("#instrument", name)
+        await venue.step()
+        await until_drawn(page, option.change_id)
+        assert await page.text_content("#rate-name") == "IV · delta"
+        assert await page.text_content("#rate") == "52.3 % · 0.51"
+        assert await page.is_hidden("#state")
+        option.told = {"mark_iv": None, "state": "settlement"}
+        await venue.step()
+        await page.wait_for_selector("#state:has-text('settlement')")
+        assert await page.text_content("#rate") == "–"
+        del venue.markets[name], venue.markets["BTC_USDC-26JUN26"]
+        await page.wait_for_selector("#instrument option[value='BTC_USDC-26JUN26']", state="detached", timeout=15_000)
+        assert await page.input_value("#instrument") == name
+        assert seen.complaints == [LIBRARY_MISSING]
 
 
 async def test_the_banner_names_everything_unsafe(venue: FakeVenue):
