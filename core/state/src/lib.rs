@@ -20,7 +20,7 @@ pub mod witness;
 mod words;
 
 pub use exposures::{Exposure, MarketIndex};
-pub use market::Market;
+pub use market::{Gauge, Market};
 pub use pool::Handle;
 pub use risk::Change;
 pub use state::{Account, FilledSlot, Order, State, lives};

@@ -20,10 +20,10 @@ impl State {
     pub fn assess(&self, account: &Account) -> Risk {
         let mut risk = Risk { equity: account.cash, initial: 0, maintenance: 0 };
         for exposure in account.exposures.held() {
-            let (market, position) = (self.market(exposure.market), exposure.position());
-            risk.equity += position.worth(market.leaf.mark_price, market.leaf.funding_index);
-            risk.initial += market.initial(position.size);
-            risk.maintenance += market.maintenance(position.size);
+            let position = exposure.position();
+            risk.equity += self.gauge(exposure.market).worth(&position);
+            risk.initial += self.initial(exposure.market, position.size);
+            risk.maintenance += self.market(exposure.market).maintenance(position.size);
         }
         risk
     }
@@ -33,11 +33,12 @@ impl State {
         account.exposures.all().iter().map(|exposure| self.worse_side(exposure)).sum()
     }
 
-    /// The same for an account changed as `change` says.
+    /// The same for an account changed as `change` says, whose positions in other markets than that of the change require
+    /// `others` initially: what orders add there, and the market of the change.
     #[inline]
-    pub fn initial_after(&self, account: &Account, change: &Change) -> u128 {
-        let mut total = 0;
-        let mut met = false;
+    pub fn initial_after(&self, account: &Account, change: &Change, others: u128) -> u128 {
+        let mut total = others;
+        let mut only = Exposure { market: change.market, size: change.size, ..Exposure::default() };
         for exposure in account.exposures.all() {
             let mut after = *exposure;
             if let Some((market, side, size)) = change.freed
@@ -46,18 +47,19 @@ impl State {
                 after.lots[usize::from(side)] -= size;
             }
             if after.market == change.market {
-                met = true;
-                after.size = change.size;
-                after.lots[usize::from(change.added.0)] += change.added.1;
+                only.lots = after.lots;
+            } else if after.lots != [0, 0] {
+                total += self.worse_side(&after) - self.initial(after.market, after.size);
             }
-            total += self.worse_side(&after);
         }
-        if !met {
-            let mut only = Exposure { market: change.market, size: change.size, ..Exposure::default() };
-            only.lots[usize::from(change.added.0)] += change.added.1;
-            total += self.worse_side(&only);
-        }
-        total
+        only.lots[usize::from(change.added.0)] += change.added.1;
+        total + self.worse_side(&only)
+    }
+
+    /// Initial requirement of a position of signed `size`.
+    #[inline]
+    pub fn initial(&self, market: MarketIndex, size: i64) -> u128 {
+        self.gauge(market).initial(size).unwrap_or_else(|| self.market(market).initial(size))
     }
 
     /// max(0, min(cash, equity − initial margin, open orders included)): unrealised profit cannot leave.
@@ -73,8 +75,8 @@ impl State {
 
     #[inline]
     fn worse_side(&self, exposure: &Exposure) -> u128 {
-        let market = self.market(exposure.market);
         let [bid, ask] = exposure.lots;
-        market.worse_initial(exposure.size + bid as i64, exposure.size - ask as i64)
+        let (bought, sold) = (exposure.size + bid as i64, exposure.size - ask as i64);
+        self.initial(exposure.market, bought).max(self.initial(exposure.market, sold))
     }
 }

@@ -46,7 +46,7 @@ impl State {
             maintenance: others.maintenance + own.maintenance,
         };
         let same = Change { market: index, size: after.size, freed: None, added: (0, 0) };
-        let initial_margin = self.initial_after(account, &same);
+        let initial_margin = self.initial_after(account, &same, others.initial);
         let covered = risk.equity >= 0 && risk.equity.unsigned_abs() >= initial_margin;
         let view = WhatIf {
             equity: risk.equity,
