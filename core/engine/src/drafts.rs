@@ -21,14 +21,13 @@ impl Draft {
     pub fn of(state: &State, account: &Account, market: MarketIndex) -> Draft {
         let mut draft =
             Draft { cash: account.cash, position: Position::default(), others: Risk::default(), others_count: 0 };
-        for exposure in account.exposures.held() {
-            let position = exposure.position();
-            if exposure.market == market {
-                draft.position = position;
+        for held in account.exposures.held() {
+            if held.market == market {
+                draft.position = held.position();
                 continue;
             }
-            draft.others.equity += state.gauge(exposure.market).worth(&position);
-            draft.others.initial += state.initial(exposure.market, position.size);
+            draft.others.equity += state.gauge(held.market).worth(&held.position());
+            draft.others.initial += state.initial(held.market, held.size);
             draft.others_count += 1;
         }
         draft

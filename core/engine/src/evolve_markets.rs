@@ -56,15 +56,12 @@ pub fn expire_position(state: &mut State, event: &say::PositionExpired) {
     let index = index_of(state, event.market);
     let leaf = &mut state.markets[usize::from(index)].leaf;
     let account = &mut state.accounts[event.subaccount as usize];
-    let cash = &mut account.cash;
-    account.exposures.change(index, |exposure| {
-        let mut position = exposure.position();
-        leaf.size_funding = leaf.size_funding + claim_left(&position, leaf.mark_price, leaf.funding_index);
-        leaf.entry_total -= position.entry;
-        leaf.open_interest -= i128::from(position.size.max(0));
-        leaf.dust += position.fill(cash, -position.size, leaf.mark_price, 0, leaf.funding_index);
-        exposure.hold(position);
-    });
+    let mut position = account.exposures.position(index);
+    leaf.size_funding = leaf.size_funding + claim_left(&position, leaf.mark_price, leaf.funding_index);
+    leaf.entry_total -= position.entry;
+    leaf.open_interest -= i128::from(position.size.max(0));
+    leaf.dust += position.fill(&mut account.cash, -position.size, leaf.mark_price, 0, leaf.funding_index);
+    account.exposures.hold(index, &position);
 }
 
 pub fn pay_builder(state: &mut State, event: &say::BuilderPaid) {

@@ -166,12 +166,12 @@ fn check_counts(place: &Place<'_>) -> Result<(), Reason> {
     let Place { command, account, index, .. } = place;
     let counted = place.counted();
     if command.reduce_only {
-        let exposure = account.exposures.get(*index).copied().unwrap_or_default();
-        if exposure.size == 0 || (exposure.size > 0) == (command.side == BUY) {
+        let size = account.exposures.position(*index).size;
+        if size == 0 || (size > 0) == (command.side == BUY) {
             return Err(Reason::ReduceOnlyWouldGrow);
         }
         let own = counted.is_some_and(|leaving| leaving.reduce_only && leaving.market == *index);
-        if u32::from(exposure.reduce_only) - u32::from(own) >= MAX_REDUCE_ONLY {
+        if u32::from(account.exposures.reserved_in(*index).reduce_only) - u32::from(own) >= MAX_REDUCE_ONLY {
             return Err(Reason::ReduceOnlyLimit);
         }
     }

@@ -19,7 +19,7 @@ mod what_if;
 pub mod witness;
 mod words;
 
-pub use exposures::{Exposure, MarketIndex};
+pub use exposures::{Held, MarketIndex, Reserved};
 pub use market::{Gauge, Market};
 pub use pool::Handle;
 pub use risk::Change;

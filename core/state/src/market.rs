@@ -39,8 +39,10 @@ pub struct Gauge {
     index_price: u64,
     strike: u64,
     first: u64,
-    first_initial: u64,
+    first_initial: u32,
     first_maintenance: u32,
+    /// The market's id.
+    pub market: u32,
     kind: Kind,
 }
 
@@ -57,10 +59,9 @@ enum Kind {
 impl Gauge {
     pub(crate) fn of(market: &Market) -> Gauge {
         let (first, first_initial, first_maintenance) = market.schedule.first();
-        let narrow = u32::try_from(first_maintenance);
         let kind = if market.is_plain() {
             Kind::Plain
-        } else if market.expired() || market.leaf.crowding != 0 || narrow.is_err() {
+        } else if market.expired() || market.leaf.crowding != 0 {
             Kind::Unusual
         } else if market.terms.option_type == CALL {
             Kind::Call
@@ -73,8 +74,9 @@ impl Gauge {
             index_price: market.leaf.index_price,
             strike: market.terms.strike,
             first,
-            first_initial,
-            first_maintenance: narrow.unwrap_or_default(),
+            first_initial: first_initial as u32,
+            first_maintenance: first_maintenance as u32,
+            market: market.terms.market,
             kind,
         }
     }
@@ -109,7 +111,7 @@ impl Gauge {
         if notional(size, base) > u128::from(self.first) {
             return None;
         }
-        let maintenance = part(notional(size, base), self.first_maintenance.into());
+        let maintenance = part(notional(size, base), self.first_maintenance);
         let tiered = part(notional(size, index), self.first_initial);
         let floor = u128::from((2 * tiered as u64).div_ceil(3));
         Some(tiered.saturating_sub(notional(size, out)).max(floor).max(maintenance))
@@ -118,8 +120,8 @@ impl Gauge {
 
 /// So many parts per million of a notional inside the first tier, rounded up.
 #[inline]
-fn part(notional: u128, ppm: u64) -> u128 {
-    (notional as u64 * ppm).div_ceil(PPM).into()
+fn part(notional: u128, ppm: u32) -> u128 {
+    (notional as u64 * u64::from(ppm)).div_ceil(PPM).into()
 }
 
 impl Market {

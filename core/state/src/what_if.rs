@@ -26,7 +26,7 @@ impl State {
         if price > HIGHEST || !fits(change.into(), POSITION_BITS) {
             return Err(Unfit(format!("change {change} wants less than 2^55, price {price} from 0 to 2^40 - 1")));
         }
-        let before = account.exposures.get(index).map_or_else(Position::default, |exposure| exposure.position());
+        let before = account.exposures.position(index);
         let (mut after, mut cash) = (before, account.cash);
         if change != 0 {
             after.fill(&mut cash, change, price, 0, traded.leaf.funding_index);
