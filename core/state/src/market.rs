@@ -87,13 +87,26 @@ impl Gauge {
         position.worth(self.mark_price, self.funding_index)
     }
 
+    /// Whether positions require the tiers on their notional and nothing else.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.kind == Kind::Plain
+    }
+
+    /// `Market::initial` of a plain market inside the first tier.
+    #[inline]
+    pub fn plain_initial(&self, size: i64) -> Option<u128> {
+        let worth = notional(size, self.mark_price);
+        (self.is_plain() && worth <= u128::from(self.first)).then(|| part(worth, self.first_initial))
+    }
+
     /// `Market::initial` where no more than this line is needed for it.
     #[inline]
     pub fn initial(&self, size: i64) -> Option<u128> {
         let worth = notional(size, self.mark_price);
         match self.kind {
             Kind::Unusual => None,
-            Kind::Plain => (worth <= u128::from(self.first)).then(|| part(worth, self.first_initial)),
+            Kind::Plain => self.plain_initial(size),
             Kind::Call | Kind::Put if size >= 0 => Some(worth),
             kind => self.short_option(size, kind == Kind::Call),
         }

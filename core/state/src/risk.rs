@@ -59,8 +59,17 @@ impl State {
     }
 
     /// Initial requirement of a position of signed `size`.
-    #[inline]
+    #[inline(always)]
     pub fn initial(&self, market: MarketIndex, size: i64) -> u128 {
+        let gauge = self.gauge(market);
+        match gauge.plain_initial(size) {
+            Some(initial) => initial,
+            None => self.unusual_initial(market, size),
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_initial(&self, market: MarketIndex, size: i64) -> u128 {
         self.gauge(market).initial(size).unwrap_or_else(|| self.market(market).initial(size))
     }
 
@@ -86,6 +95,10 @@ impl State {
     fn worse_side(&self, size: i64, reserved: &Reserved) -> u128 {
         let [bid, ask] = reserved.lots;
         let (bought, sold) = (size + bid as i64, size - ask as i64);
+        if self.gauge(reserved.market).is_plain() {
+            let larger = bought.unsigned_abs().max(sold.unsigned_abs());
+            return self.initial(reserved.market, larger as i64);
+        }
         self.initial(reserved.market, bought).max(self.initial(reserved.market, sold))
     }
 }
