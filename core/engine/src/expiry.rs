@@ -116,8 +116,10 @@ pub fn decide_position_expiry(
     let account = state.accounts.get(subaccount as usize).ok_or(Reason::SubaccountUnknown)?;
     let index = state.market_index(number).ok_or(Reason::MarketUnknown)?;
     let market = state.market(index);
-    let held = account.exposures.get(index).map(|exposure| exposure.position());
-    let position = held.filter(|position| position.size != 0).ok_or(Reason::PositionUnknown)?;
+    let position = account.exposures.position(index);
+    if position.size == 0 {
+        return Err(Reason::PositionUnknown);
+    }
     if !market.expired() {
         return Err(if market.over(moment.time) { Reason::ExpiryPending } else { Reason::ExpiryNotDue });
     }
@@ -140,7 +142,7 @@ pub fn decide_position_expiry(
         size: position.size,
         cash: cash - account.cash,
     }));
-    if account.exposures.held().count() == 1 && cash < 0 {
+    if account.exposures.held().len() == 1 && cash < 0 {
         let covered = shortfall(state, moment, subaccount, cash, market, leaf.fees)?;
         scratch.events.push(covered);
     }

@@ -34,7 +34,7 @@ pub fn decide_liquidation(
     if !state.all_fresh(account, moment.time) {
         return Err(Reason::PriceStale);
     }
-    if account.exposures.held().any(|exposure| state.market(exposure.market).over(moment.time)) {
+    if account.exposures.held().iter().any(|held| state.market(held.market).over(moment.time)) {
         // What has reached its expiry cannot be traded, and what it pays is not known or not booked yet.
         return Err(Reason::ExpiryPending);
     }
@@ -42,7 +42,7 @@ pub fn decide_liquidation(
     if risk.equity >= risk.maintenance as i128 {
         return Err(Reason::NotLiquidatable);
     }
-    if account.exposures.held().next().is_none() {
+    if account.exposures.held().is_empty() {
         let market = state.market(0);
         let covered = shortfall(state, moment, subaccount, account.cash, market, market.leaf.fees)?;
         scratch.events.push(covered);
@@ -84,9 +84,9 @@ pub fn decide_removal(
 
 /// The markets held that trade, largest maintenance requirement first, then lowest id.
 fn largest_first(state: &State, account: &Account) -> Vec<MarketIndex> {
-    let mut held: Vec<_> = account.exposures.held().collect();
-    held.sort_by_key(|exposure| (Reverse(state.market(exposure.market).maintenance(exposure.size)), exposure.market));
-    held.iter().map(|exposure| exposure.market).filter(|&market| !state.market(market).halted()).collect()
+    let mut held = account.exposures.held().to_vec();
+    held.sort_by_key(|held| (Reverse(state.market(held.market).maintenance(held.size)), held.market));
+    held.iter().map(|held| held.market).filter(|&market| !state.market(market).halted()).collect()
 }
 
 /// Match one slice of the position inside the band, as a taker without an order.

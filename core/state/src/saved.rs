@@ -136,7 +136,7 @@ impl Loading {
             }
             let entry = words.number("entry cost", -CASH..=CASH)?;
             let funding = words.number("funding index", -FUNDING..=FUNDING)?;
-            account.exposures.change(index, |exposure| exposure.hold(Position { entry, funding, size }));
+            account.exposures.hold(index, &Position { entry, funding, size });
         }
         Ok(())
     }
@@ -147,13 +147,13 @@ impl Loading {
         for _ in 0..words.count("number of reserved lots", MAX_MARKETS as usize, 3)? {
             let index = self.read_listed(words, &mut first)?;
             let lots = [words.number("reserved lots", 0..=LOTS)?, words.number("reserved lots", 0..=LOTS)?];
-            reserved.change(index, |exposure| exposure.lots = lots);
+            reserved.reserve(index, |reserved| reserved.lots = lots);
         }
         first = 0;
         for _ in 0..words.count("number of reduce-only counts", MAX_MARKETS as usize, 2)? {
             let index = self.read_listed(words, &mut first)?;
             let count = words.number("reduce-only orders", 1..=i128::from(MAX_REDUCE_ONLY))?;
-            reserved.change(index, |exposure| exposure.reduce_only = count);
+            reserved.reserve(index, |reserved| reserved.reduce_only = count);
         }
         Ok(reserved)
     }
@@ -255,16 +255,12 @@ impl Loading {
         let mut live = 0;
         for order in orders.iter().filter(|order| order.accepted >= account.cancelled_before) {
             live += 1;
-            account.exposures.change(order.market, |exposure| match order.reduce_only {
-                true => exposure.reduce_only += 1,
-                false => exposure.lots[usize::from(order.side)] += order.size,
+            account.exposures.reserve(order.market, |reserved| match order.reduce_only {
+                true => reserved.reduce_only += 1,
+                false => reserved.lots[usize::from(order.side)] += order.size,
             });
         }
-        let reserved = |exposures: &Exposures| -> Vec<(MarketIndex, [u64; 2], u16)> {
-            let all = exposures.all().iter().map(|found| (found.market, found.lots, found.reduce_only));
-            all.filter(|&(_, lots, count)| lots != [0, 0] || count != 0).collect()
-        };
-        if live == account.open_orders && reserved(&account.exposures) == reserved(said) {
+        if live == account.open_orders && account.exposures.reserved() == said.reserved() {
             return Ok(());
         }
         Err(words.wrong("the orders of an account do not add up to what they reserve"))
@@ -310,8 +306,8 @@ fn check_sums(words: &ShortWords<'_>, state: &State) -> Result<(), String> {
     let mut withdrawn = 0;
     for account in &state.accounts {
         withdrawn += account.withdrawn;
-        for exposure in account.exposures.held() {
-            let (position, sum) = (exposure.position(), &mut sums[usize::from(exposure.market)]);
+        for held in account.exposures.held() {
+            let (position, sum) = (held.position(), &mut sums[usize::from(held.market)]);
             sum.size_funding = sum.size_funding + position.size_funding();
             sum.size += i128::from(position.size);
             sum.entry += position.entry;

@@ -43,6 +43,7 @@ pub(crate) fn read_markets(words: &mut ShortWords<'_>, state: &mut State) -> Res
     let mut genesis: BTreeMap<u32, MarketTerms> =
         listed.into_iter().map(|market| (market.terms.market, market.terms)).collect();
     state.contracts.clear();
+    state.gauges.clear();
     let (mut places, mut first) = (Vec::new(), 0);
     for _ in 0..words.count("number of markets", MAX_MARKETS as usize, LEAST)? {
         let number: u32 = words.key("market", first, MAX_MARKETS.into())?;
@@ -50,6 +51,7 @@ pub(crate) fn read_markets(words: &mut ShortWords<'_>, state: &mut State) -> Res
         let index = state.markets.len();
         begin(words, state, genesis.remove(&number), number)?;
         read_market(words, &mut state.markets[index], index as MarketIndex, &mut places)?;
+        state.gauge_again(index as MarketIndex);
     }
     if genesis.is_empty() { Ok(places) } else { Err(words.wrong("a market of genesis is missing")) }
 }
