@@ -51,7 +51,7 @@ export class Header {
     const amount = (value) => (typeof value === "number" ? `${compact(value)} ${coin}` : ABSENT);
     put(fields.mark, exactPrice(ticker.mark_price));
     put(fields.index, exactPrice(ticker.index_price));
-    put(fields.expiry, timeLeft(instrument, this.time));
+    put(fields.expiry, timeLeft(instrument, ticker, this.time));
     put(fields["open-interest"], amount(ticker.open_interest));
     put(fields["day-change"], percent(stats.price_change));
     put(fields["day-high"], price(stats.high));
