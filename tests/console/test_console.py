@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from penstock.simulation.local_venue import UNSAFE as DEMO_UNSAFE
+
 from .market import FakeMarket
 from .page import screenshot, visit
 from .venue import UNSAFE, FakeVenue
@@ -359,13 +361,15 @@ TOUCHING_THE_BORDER = """
 )
 async def test_the_page_fits_the_window_without_scrolling(venue: FakeVenue, width: int, height: int, name: str):
     list_option(venue, mark_iv=152.31, greeks={"delta": -0.514}, state="settlement", mark_price=12_441.6)
+    venue.unsafe = [*DEMO_UNSAFE, "Dev clock"]
     async with visit(f"{venue.url}#{name}", width, height) as view:
         root = "document.documentElement"
         assert await view.page.evaluate(f"[{root}.scrollWidth, {root}.scrollHeight]") == [width, height]
         assert await evaluate(view.page, BEYOND_THE_WINDOW) == []
         assert await evaluate(view.page, TOUCHING_THE_BORDER) == 0
-        if width >= 1280:  # one line of figures
+        if width >= 1280:  # one line of figures, at most two of warnings
             assert await view.page.evaluate("document.querySelector('header').offsetHeight") == 54
+            assert await view.page.evaluate("document.querySelector('.strip').offsetHeight") < 60
 
 
 async def test_a_screenshot_is_a_png_of_the_whole_window(moving_venue: FakeVenue, screenshot_folder: Path):
