@@ -105,7 +105,9 @@ fn settlement_index(market: &Market) -> u64 {
     ((leaf.window_sum + in_window(market, expiry)) / u128::from(covered)) as u64
 }
 
-/// Close a position of an expired market at its settlement price; cover what cash an empty account then lacks.
+/// Close a position of an expired market at its settlement price, and cover what the account then lacks.
+///
+/// That is its negative cash; while it holds other positions, as much of the loss just booked as its equity is below 0.
 pub fn decide_position_expiry(
     state: &State,
     scratch: &mut Scratch,
@@ -142,8 +144,13 @@ pub fn decide_position_expiry(
         size: position.size,
         cash: cash - account.cash,
     }));
-    if account.exposures.held().len() == 1 && cash < 0 {
-        let covered = shortfall(state, moment, subaccount, cash, market, leaf.fees)?;
+    let mut missing = -cash;
+    if account.exposures.held().len() > 1 {
+        // An expired position counts at its settlement price already: closing it leaves equity where it is.
+        missing = missing.min(account.cash - cash).min(-state.favoured(account, moment.time).equity);
+    }
+    if missing > 0 {
+        let covered = shortfall(state, moment, subaccount, missing, market, leaf.fees)?;
         scratch.events.push(covered);
     }
     Ok(())

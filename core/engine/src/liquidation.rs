@@ -21,7 +21,11 @@ use crate::moment::{Moment, Scratch};
 /// A position above the slice notional is closed by a fifth at a time.
 const SLICE_PPM: u64 = 200_000;
 
-/// Cancel, then close a slice. Refused unless equity is below maintenance margin on fresh prices.
+/// An option is closed no further from its mark than this part of the mark, or a tick where that is more.
+const OPTION_BAND_PPM: u64 = 250_000;
+
+/// Cancel, then close a slice. Refused unless equity is below maintenance margin, what has no fresh price counted in
+/// the holder's favour.
 pub fn decide_liquidation(
     state: &State,
     scratch: &mut Scratch,
@@ -31,20 +35,18 @@ pub fn decide_liquidation(
     let subaccount = command.subaccount;
     let found = state.accounts.get(subaccount as usize).filter(|_| subaccount != INSURANCE_FUND);
     let account = found.ok_or(Reason::SubaccountUnknown)?;
-    if !state.all_fresh(account, moment.time) {
-        return Err(Reason::PriceStale);
-    }
     if account.exposures.held().iter().any(|held| state.market(held.market).over(moment.time)) {
         // What has reached its expiry cannot be traded, and what it pays is not known or not booked yet.
         return Err(Reason::ExpiryPending);
     }
-    let risk = state.assess(account);
+    let risk = state.favoured(account, moment.time);
     if risk.equity >= risk.maintenance as i128 {
-        return Err(Reason::NotLiquidatable);
+        let fresh = state.all_fresh(account, moment.time);
+        return Err(if fresh { Reason::NotLiquidatable } else { Reason::PriceStale });
     }
     if account.exposures.held().is_empty() {
         let market = state.market(0);
-        let covered = shortfall(state, moment, subaccount, account.cash, market, market.leaf.fees)?;
+        let covered = shortfall(state, moment, subaccount, -account.cash, market, market.leaf.fees)?;
         scratch.events.push(covered);
         return Ok(());
     }
@@ -52,13 +54,13 @@ pub fn decide_liquidation(
         let all = AllCancelled { subaccount, stamp: stamp(moment.sequence, moment.member) };
         scratch.events.push(Event::AllCancelled(all));
     }
-    for index in largest_first(state, account) {
+    for index in largest_first(state, account, moment.time) {
         let met = scratch.events.len();
         let result = close(state, scratch, moment, subaccount, account, index)?;
         let walked = scratch.events.len() > met;
         let left = scratch.drafts.taker();
         if left.count() == 0 && left.cash < 0 {
-            let covered = shortfall(state, moment, subaccount, left.cash, state.market(index), result.sums.fees)?;
+            let covered = shortfall(state, moment, subaccount, -left.cash, state.market(index), result.sums.fees)?;
             scratch.events.push(covered);
         }
         if walked {
@@ -82,11 +84,18 @@ pub fn decide_removal(
     Ok(())
 }
 
-/// The markets held that trade, largest maintenance requirement first, then lowest id.
-fn largest_first(state: &State, account: &Account) -> Vec<MarketIndex> {
+/// The markets held that trade at a fresh price, largest maintenance requirement first, then lowest id.
+///
+/// A long option needs what it is worth, which selling it does not free: it counts as 0.
+fn largest_first(state: &State, account: &Account, time: u64) -> Vec<MarketIndex> {
     let mut held = account.exposures.held().to_vec();
-    held.sort_by_key(|held| (Reverse(state.market(held.market).maintenance(held.size)), held.market));
-    held.iter().map(|held| held.market).filter(|&market| !state.market(market).halted()).collect()
+    held.sort_by_key(|held| {
+        let market = state.market(held.market);
+        let needs = if market.is_option() && held.size > 0 { 0 } else { market.maintenance(held.size) };
+        (Reverse(needs), held.market)
+    });
+    let trades = |market: &MarketIndex| !state.market(*market).halted() && state.market(*market).fresh(time);
+    held.iter().map(|held| held.market).filter(trades).collect()
 }
 
 /// Match one slice of the position inside the band, as a taker without an order.
@@ -128,26 +137,28 @@ fn close(
 }
 
 /// The worst price a liquidation of `side` may take: mark ∓ band of the reference, rounded to the tick towards the mark,
-/// and at least a tick.
+/// and at least a tick. An option's band is a quarter of its mark at most, or a tick where that is more.
 fn band_price(market: &Market, side: u8) -> u64 {
     let (mark, tick) = (market.leaf.mark_price * PPM, market.terms.tick);
-    let band = market.reference_price() * u64::from(market.terms.liquidation_band_ppm);
+    let mut band = market.reference_price() * u64::from(market.terms.liquidation_band_ppm);
+    if market.is_option() {
+        band = band.min((market.leaf.mark_price * OPTION_BAND_PPM).max(tick * PPM));
+    }
     if side == BUY {
         return ((mark + band) / (PPM * tick) * tick).min((1 << PRICE_BITS) - 1);
     }
     (mark.saturating_sub(band).div_ceil(PPM * tick) * tick).max(tick)
 }
 
-/// Pay a closed account's negative cash: from the fees the market holds, then from the fund; book the rest.
+/// Pay what an account lacks: from the fees the market holds, then from the fund; book the rest.
 pub fn shortfall(
     state: &State,
     moment: &Moment,
     subaccount: u32,
-    cash: i128,
+    missing: i128,
     market: &Market,
     fees: i128,
 ) -> Result<Event, Reason> {
-    let missing = -cash;
     let from_fees = missing.min(fees.max(0));
     let covered = (missing - from_fees).min(state.account(INSURANCE_FUND).cash);
     let booked = missing - from_fees - covered;

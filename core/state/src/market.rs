@@ -263,14 +263,16 @@ impl Market {
     }
 
     /// Fee of a fill in 1e-6 USDC: on what changes hands; of an option on the index, at most 12.5 % of the premium.
+    ///
+    /// The most is rounded like the fee: up, and a rebate's towards zero.
     #[inline]
     pub fn trading_fee(&self, size: u64, price: u64, fee_ppm: i32) -> i128 {
         let premium = u128::from(size) * u128::from(price);
         if !self.is_option() {
             return fee_of(premium, fee_ppm);
         }
-        let most = premium.div_ceil(PREMIUM_SHARE) as i128;
-        fee_of(u128::from(size) * u128::from(self.leaf.index_price), fee_ppm).clamp(-most, most)
+        let fee = fee_of(u128::from(size) * u128::from(self.leaf.index_price), fee_ppm);
+        fee.clamp(-((premium / PREMIUM_SHARE) as i128), premium.div_ceil(PREMIUM_SHARE) as i128)
     }
 
     /// What bands and slices of a liquidation are measured in: an option's index, else the mark.

@@ -5,6 +5,9 @@ use penstock_margin::Risk;
 use crate::exposures::{MarketIndex, Reserved};
 use crate::state::{Account, State};
 
+/// A position without a fresh price counts at its last mark and one part in so many of its last index better.
+const FAVOUR: i128 = 2;
+
 /// How an account would differ while a command is being decided: its position in one market, lots an order there no
 /// longer reserves, and lots it would add.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,22 @@ impl State {
             risk.equity += self.gauge(held.market).worth(&held.position());
             risk.initial += self.initial(held.market, held.size);
             risk.maintenance += self.market(held.market).maintenance(held.size);
+        }
+        risk
+    }
+
+    /// Equity and maintenance as a liquidation at `time` looks at them.
+    ///
+    /// A position without a fresh price counts at its last mark moved by half its last index in its holder's favour, and
+    /// needs no margin: a price that is not known liquidates nobody, and shields nothing but about its own size.
+    pub fn favoured(&self, account: &Account, time: u64) -> Risk {
+        let mut risk = self.assess(account);
+        for held in account.exposures.held() {
+            let market = self.market(held.market);
+            if !market.fresh(time) {
+                risk.equity += held.position().notional(market.leaf.index_price) as i128 / FAVOUR;
+                risk.maintenance -= market.maintenance(held.size);
+            }
         }
         risk
     }

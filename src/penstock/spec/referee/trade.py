@@ -161,7 +161,7 @@ def _find(trade: _Trade) -> Finding:  # long: the checks in the order of schema/
     sides = trade.sides
     entry, taking, market = sides.entry, sides.taking, trade.market
     # A liquidation may trade with another subaccount of the same owner.
-    if trade.maker.owner == trade.taker.owner and (taking is not None or entry.maker == entry.taker):
+    if trade.maker.owner == trade.taker.owner and taking is not None:
         return Finding.SELF_TRADE
     if taking is not None and not _taker_authorised(trade, taking):
         return Finding.TAKER_UNAUTHORISED
