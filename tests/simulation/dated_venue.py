@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from msgspec.structs import replace
 
 from penstock.participants.session import Session
-from penstock.protocol.commands import CreditDeposit, PublishPrice
+from penstock.protocol.commands import BUY, IMMEDIATE_OR_CANCEL, CreditDeposit, PublishPrice
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.signing import Signer, seal
 from penstock.protocol.terms import default_markets, default_templates
@@ -79,6 +79,18 @@ async def until(condition, seconds=20):
             await asyncio.sleep(0.05)
 
 
-def owner_session(client, trader):
+def owner_session(client, trader, separator=SEPARATOR):
     """A trader's owner, who may sign everything."""
-    return Session(client, SEPARATOR, trader.subaccount, trader.owner())
+    return Session(client, separator, trader.subaccount, trader.owner())
+
+
+async def take(client, session, name, coin=0.1):
+    """Buy up to so much of what the maker asks; how many coins filled."""
+    listed = await client.call("public/get_instrument", {"instrument_name": name})
+    ticker = await client.call("public/ticker", {"instrument_name": name})
+    limit = round(ticker["best_ask_price"] / float(listed["price_unit"]))
+    size = round(coin / float(listed["size_unit"]))
+    order = session.place(16, listed["instrument_id"], BUY, limit, size, time_in_force=IMMEDIATE_OR_CANCEL)
+    answer = await session.submit(order)
+    assert answer.reasons == []
+    return answer.outcomes[0].filled * float(listed["size_unit"])

@@ -5,10 +5,10 @@ import sys
 from collections import Counter
 
 import pytest
-from dated_venue import EXPIRY, INDICES, open_venue, owner_session, playing, price, until
+from dated_venue import EXPIRY, INDICES, open_venue, owner_session, playing, price, take, until
 
 from penstock.participants.client import GatewayClient
-from penstock.protocol.commands import BUY, IMMEDIATE_OR_CANCEL, ListMarket
+from penstock.protocol.commands import ListMarket
 from penstock.protocol.instruments import CALL
 from penstock.protocol.signing import seal
 from penstock.simulation.accounts import dated_traders, everybody, guest
@@ -17,19 +17,6 @@ from venue.harness import SEPARATOR
 
 OPTION, FUTURE = "BTC_USDC-15NOV23-60000-C", "BTC_USDC-15NOV23"
 OURS = {trader.subaccount for trader in dated_traders()}
-
-
-async def buy(client, trader, name, coin=0.1):
-    """Take a coin's tenth of what the maker asks, signed by the owner; how many coins filled."""
-    listed = await client.call("public/get_instrument", {"instrument_name": name})
-    ticker = await client.call("public/ticker", {"instrument_name": name})
-    session = owner_session(client, trader)
-    limit = round(ticker["best_ask_price"] / float(listed["price_unit"]))
-    size = round(coin / float(listed["size_unit"]))
-    order = session.place(16, listed["instrument_id"], BUY, limit, size, time_in_force=IMMEDIATE_OR_CANCEL)
-    answer = await session.submit(order)
-    assert answer.reasons == []
-    return answer.outcomes[0].filled * float(listed["size_unit"])
 
 
 async def quoted(client, name):
@@ -47,7 +34,7 @@ async def test_the_guests_option_is_closed_and_its_money_withdrawn_with_everybod
         await price(node)
         async with playing(node) as (_, end):
             await until(lambda: quoted_if_listed(client, OPTION))
-            assert await buy(client, guest(), OPTION) > 0
+            assert await take(client, owner_session(client, guest()), OPTION) > 0
             assert OPTION in await positions(client, guest().subaccount)
             found = await end()
         assert (found["closed"]["flat"], found["closed"]["left"], found["closed"]["strangers"]) == (True, 0, {})
@@ -62,7 +49,7 @@ async def test_what_a_stranger_holds_the_other_side_of_is_told_and_no_failure(tm
         await price(node)
         async with playing(node) as (_, end):
             await until(lambda: quoted_if_listed(client, OPTION))
-            bought = await buy(client, stranger, OPTION)
+            bought = await take(client, owner_session(client, stranger), OPTION)
             found = await end()
         closed = found["closed"]
         assert closed["flat"] and closed["left"] == 0
@@ -95,7 +82,7 @@ async def test_a_position_is_held_over_the_expiry_and_the_mark_has_walked_to_wha
         marks = []
         async with playing(node) as (figures, end):
             await until(lambda: quoted_if_listed(client, OPTION))
-            assert await buy(client, guest(), OPTION) > 0
+            assert await take(client, owner_session(client, guest()), OPTION) > 0
             await until(lambda: node.clock.now() > (EXPIRY - 4) * 1_000_000)
             for step in range(1, 3):  # 0.9 % a publication, so late that the mean hardly follows
                 await price(node, {market: index + step * 9 * index // 1_000 for market, index in INDICES.items()})
