@@ -198,7 +198,7 @@ class DatedPlay:
     async def _begin(self, contracts: list[Contract]) -> None:
         asked = [self._client.call_soon("public/ticker", {"instrument_name": c.name}) for c in contracts]
         for contract, ticker in zip(contracts, await asyncio.gather(*asked), strict=True):
-            index, mark = (round(ticker[name] / contract.price_unit) for name in ("index_price", "mark_price"))
+            index, mark = (round((ticker[name] or 0) / contract.price_unit) for name in ("index_price", "mark_price"))
             self._oracle.begin(contract, index, mark, self._client.venue_time)
 
     def _over(self, name: str) -> bool:
@@ -296,7 +296,7 @@ class DatedPlay:
         for contract in self._contracts.values():
             ticker = await self._client.call("public/ticker", {"instrument_name": contract.name})
             if ticker["state"] == "expired":
-                self.statistics.ended(contract, ticker["index_price"], ticker["mark_price"])
+                self.statistics.ended(contract, ticker["index_price"] or 0.0, ticker["mark_price"] or 0.0)
 
 
 def contract_of(listed: dict[str, Any]) -> Contract:
