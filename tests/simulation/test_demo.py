@@ -214,7 +214,8 @@ def test_the_guides_programs_run_against_a_demo_as_they_stand(tmp_path):
     running, url = start("--levels", "5", "--home", str(tmp_path / "home"))
     try:
         until_it_trades(url)
-        for page, wanted in {"docs/start.md": 2, "docs/concepts/receipts.md": 1}.items():
+        pages = {"docs/start.md": 2, "docs/concepts/receipts.md": 1, "docs/concepts/contracts.md": 1}
+        for page, wanted in pages.items():
             programs = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / page).read_text(), re.DOTALL | re.MULTILINE)
             assert len(programs) == wanted
             for program in programs:
