@@ -24,7 +24,8 @@ _POINT: Final = 0.01
 class Fixing(Struct):
     """What a contract's settlement index is so far: each published index for as long as it stood in the window.
 
-    `expiry` in µs. Like the engine it begins with the window, or with the first index when that came later.
+    `expiry` in µs. Like the engine it begins with the window, or with the first index when that came later; whoever
+    joins inside the window knows only what it has seen itself.
     """
 
     expiry: int
