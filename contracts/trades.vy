@@ -125,12 +125,11 @@ def _open_markets(  # long: one frame for all markets, which are the most of the
             if number == trade.maker.market:
                 trade.maker = self._pass(trade.maker, market.weighing, is_traded)
             if number == trade.taker.market:
-                needed: int256 = trade.taker.maintenance
-                half: int256 = abs((trade.taker.packed << 24) >> 200) * market.weighing.index // 2
-                trade.taker.goes_on = trade.taker.goes_on and not market.over
+                if opened.entry.liquidation:
+                    trade.taker.goes_on = trade.taker.goes_on and not market.over
+                    if not market.fresh:
+                        trade.taker.shield += self._shield(trade.taker.packed, market.weighing)
                 trade.taker = self._pass(trade.taker, market.weighing, is_traded)
-                if not market.fresh:
-                    trade.taker.shield += half + trade.taker.maintenance - needed
             if is_traded:
                 trade.market = leaves._read_sums(market)
                 trade = self._exchange(opened.entry, trade)
@@ -177,18 +176,39 @@ def _begin(side: accounts.Side) -> Holding:
 
 
 @internal
+@pure
+def _unpack(packed: int256) -> fills.Position:
+    """
+    @notice A position's word; an arithmetic shift carries each field's sign.
+    """
+    return fills.Position(
+        size=(packed << 24) >> 200, entry=(packed << 80) >> 160, funding=(packed << 176) >> 176
+    )
+
+
+@internal
+@view
+def _shield(packed: int256, weighing: fills.Weighing) -> int256:
+    """
+    @notice By how much a position without a fresh price counts better in a liquidation: it needs no maintenance, and
+            stands half its size at the last index higher.
+    """
+    position: fills.Position = self._unpack(packed)
+    equity: int256 = 0
+    initial: int256 = 0
+    maintenance: int256 = 0
+    equity, initial, maintenance = fills._weigh(position, weighing)
+    return maintenance + abs(position.size) * weighing.index // 2
+
+
+@internal
 @view
 def _pass(before: Holding, weighing: fills.Weighing, traded: bool) -> Holding:
     """
     @notice Weigh the next position, which is in this market, and look for the one behind it.
     """
     holding: Holding = before
-    # An arithmetic shift carries each field's sign.
-    position: fills.Position = fills.Position(
-        size=(holding.packed << 24) >> 200,
-        entry=(holding.packed << 80) >> 160,
-        funding=(holding.packed << 176) >> 176,
-    )
+    position: fills.Position = self._unpack(holding.packed)
     assert position.size != 0, "referee: a position is empty"
     equity: int256 = 0
     initial: int256 = 0

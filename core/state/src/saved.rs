@@ -32,6 +32,8 @@ const LOTS: i128 = MAX_OPEN_ORDERS as i128 * SIZE;
 const SEQUENCE: i128 = MAX_SEQUENCE as i128;
 const MEMBER: i128 = MAX_BUNDLE as i128 - 1;
 const U64: i128 = u64::MAX as i128;
+/// So many that no later deposit is one too many for its word.
+const DEPOSITS: i128 = (1 << 63) - 1;
 const SLOT_LIMIT: i128 = SLOTS as i128;
 const FIRST_SLOT: i128 = FIRST_ORDER_SLOT as i128;
 
@@ -88,7 +90,7 @@ impl Loading {
     fn read(&mut self, words: &mut ShortWords<'_>) -> Result<(), String> {
         words.expect("ruleset", &self.state.ruleset)?;
         self.state.deposit_head = words.hash()?;
-        self.state.deposits = words.number("deposits", 0..=U64)?;
+        self.state.deposits = words.number("deposits", 0..=DEPOSITS)?;
         self.state.deposited = words.number("deposited", 0..=CASH)?;
         self.state.withdrawn = words.number("withdrawn", 0..=WIDE_CASH)?;
         self.state.guardian_nonce = words.number("guardian nonce", 0..=U64)?;
@@ -107,7 +109,8 @@ impl Loading {
         if (account.owner == [0; 20]) != (subaccount == INSURANCE_FUND) {
             return Err(words.wrong(format_args!("subaccount {subaccount} has not the owner it can have")));
         }
-        account.cash = words.number("cash", -CASH..=CASH)?;
+        let least = if subaccount == INSURANCE_FUND { 0 } else { -CASH };
+        account.cash = words.number("cash", least..=CASH)?;
         account.withdrawn = words.number("withdrawn", 0..=WIDE_CASH)?;
         account.cancelled_before = words.number("cancelled before", 0..=U64)?;
         account.open_orders = words.number("open orders", 0..=i128::from(MAX_OPEN_ORDERS))?;
@@ -172,16 +175,21 @@ impl Loading {
             first = i128::from(slot) + 1;
             let guard = self.state.slot(self.state.account(subaccount), slot).guard;
             let nonce = words.number("nonce", 1..=guard.into())?;
+            let first_nonce = words.number("first nonce", 1..=i128::from(nonce))?;
+            let market = self.read_listed(words, &mut 0)?;
+            let side = words.number("side", 0..=1)?;
+            let price = words.number("price", 1..=PRICE)?;
+            let size: u64 = words.number("size", 1..=SIZE)?;
             let order = Order {
                 subaccount,
                 slot,
                 nonce,
-                first_nonce: words.number("first nonce", 1..=i128::from(nonce))?,
-                market: self.read_listed(words, &mut 0)?,
-                side: words.number("side", 0..=1)?,
-                price: words.number("price", 1..=PRICE)?,
-                size: words.number("size", 1..=SIZE)?,
-                filled: words.number("filled", 0..=SIZE)?,
+                first_nonce,
+                market,
+                side,
+                price,
+                size,
+                filled: words.number("filled", 0..=SIZE - i128::from(size))?,
                 priority: words.number("priority", 1..=SEQUENCE)?,
                 member: words.number("member", 0..=MEMBER)?,
                 accepted: words.number("accepted", 0..=U64)?,
