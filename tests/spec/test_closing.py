@@ -50,6 +50,19 @@ def test_a_stale_position_shields_about_its_own_size_and_no_more():
     check_sums(world.state)
 
 
+def test_a_loss_beyond_the_account_is_booked_although_a_position_stays():
+    world = one_lot_of_a_stale_option(2_600 * MICRO)
+    fall(world, INDEX - 60_000)
+    world.buy(3, INDEX - 60_000, WHOLE, slot=20)
+    closed, covered = world.liquidate(2)
+    assert isinstance(closed, Traded) and isinstance(covered, ShortfallCovered)
+    assert world.size(2, CALL_MARKET) == 1_000
+    missing = covered.from_fees + covered.covered + covered.booked
+    assert favoured(world.state, world.account(2), world.time).equity == 0 < missing
+    assert world.account(2).cash < 0, "what the call may still pay is not covered"
+    check_sums(world.state)
+
+
 def test_where_nothing_has_a_fresh_price_nothing_is_closed():
     world = one_lot_of_a_stale_option(6_000 * MICRO)
     fall(world, INDEX - 60_000)

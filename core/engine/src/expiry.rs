@@ -11,7 +11,7 @@ use penstock_protocol::records::{ExpireMarket, ExpirePosition, ListMarket};
 use penstock_protocol::terms::Template;
 use penstock_state::{Market, State};
 
-use crate::liquidation::shortfall;
+use crate::liquidation::{lacking, shortfall};
 use crate::moment::{Moment, Scratch};
 use crate::prices::{gathered, in_window};
 
@@ -106,8 +106,6 @@ fn settlement_index(market: &Market) -> u64 {
 }
 
 /// Close a position of an expired market at its settlement price, and cover what the account then lacks.
-///
-/// That is its negative cash; while it holds other positions, as much of the loss just booked as its equity is below 0.
 pub fn decide_position_expiry(
     state: &State,
     scratch: &mut Scratch,
@@ -144,11 +142,9 @@ pub fn decide_position_expiry(
         size: position.size,
         cash: cash - account.cash,
     }));
-    let mut missing = -cash;
-    if account.exposures.held().len() > 1 {
-        // An expired position counts at its settlement price already: closing it leaves equity where it is.
-        missing = missing.min(account.cash - cash).min(-state.favoured(account, moment.time).equity);
-    }
+    // An expired position counts at its settlement price already: closing it leaves equity where it is.
+    let others = account.exposures.held().len() > 1;
+    let missing = lacking(account.cash, cash, others.then(|| state.favoured(account, moment.time).equity));
     if missing > 0 {
         let covered = shortfall(state, moment, subaccount, missing, market, leaf.fees)?;
         scratch.events.push(covered);

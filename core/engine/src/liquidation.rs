@@ -1,7 +1,7 @@
 //! Deciding the pokes nobody has discretion in: liquidate (first rung) and remove a dead order.
 //!
 //! First rung: cancel the subaccount's orders, then close through the book inside a band around the mark, one slice of
-//! one position a poke. What negative cash a closed account leaves is paid from the fees its market holds, then by the
+//! one position a poke. What of the loss the account cannot pay is paid from the fees that market holds, then by the
 //! insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
 
 use std::cmp::Reverse;
@@ -59,8 +59,10 @@ pub fn decide_liquidation(
         let result = close(state, scratch, moment, subaccount, account, index)?;
         let walked = scratch.events.len() > met;
         let left = scratch.drafts.taker();
-        if left.count() == 0 && left.cash < 0 {
-            let covered = shortfall(state, moment, subaccount, -left.cash, state.market(index), result.sums.fees)?;
+        let equity = (left.count() != 0).then(|| left.equity(state.market(index)) + state.favour(account, moment.time));
+        let missing = lacking(account.cash, left.cash, equity);
+        if missing > 0 {
+            let covered = shortfall(state, moment, subaccount, missing, state.market(index), result.sums.fees)?;
             scratch.events.push(covered);
         }
         if walked {
@@ -68,6 +70,15 @@ pub fn decide_liquidation(
         }
     }
     if scratch.events.is_empty() { Err(Reason::LiquidityMissing) } else { Ok(()) }
+}
+
+/// What an account cannot pay itself after a forced closing that led its cash from `before` to `left`: its negative cash;
+/// while it holds other positions, and has `equity` as a liquidation looks at it, as much of the loss just made as that
+/// is below 0. Nothing is missing below 1.
+///
+/// So a loss is booked where it arose, and not kept open by a scrap that nobody can close.
+pub fn lacking(before: i128, left: i128, equity: Option<i128>) -> i128 {
+    equity.map_or(-left, |equity| (-left).min(before - left).min(-equity))
 }
 
 /// Take an order out of the book that a mass cancel, a revocation or an expiry has killed.

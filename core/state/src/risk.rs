@@ -36,14 +36,19 @@ impl State {
     /// needs no margin: a price that is not known liquidates nobody, and shields nothing but about its own size.
     pub fn favoured(&self, account: &Account, time: u64) -> Risk {
         let mut risk = self.assess(account);
+        risk.equity += self.favour(account, time);
         for held in account.exposures.held() {
-            let market = self.market(held.market);
-            if !market.fresh(time) {
-                risk.equity += held.position().notional(market.leaf.index_price) as i128 / FAVOUR;
-                risk.maintenance -= market.maintenance(held.size);
+            if !self.market(held.market).fresh(time) {
+                risk.maintenance -= self.market(held.market).maintenance(held.size);
             }
         }
         risk
+    }
+
+    /// By how much equity counts higher for positions without a fresh price.
+    pub fn favour(&self, account: &Account, time: u64) -> i128 {
+        let stale = account.exposures.held().iter().filter(|held| !self.market(held.market).fresh(time));
+        stale.map(|held| held.position().notional(self.market(held.market).leaf.index_price) as i128 / FAVOUR).sum()
     }
 
     /// Initial requirement if, per market, the worse of all bids or all asks had filled.

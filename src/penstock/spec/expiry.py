@@ -18,7 +18,7 @@ from penstock.protocol.quantities import (
 )
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.terms import Template
-from penstock.spec.liquidation import decide_shortfall, favoured
+from penstock.spec.liquidation import decide_shortfall, lacking
 from penstock.spec.matching import Moment
 from penstock.spec.positions import draft_of, fill
 from penstock.spec.prices import funding_change, gathered, in_window, payoff
@@ -93,10 +93,7 @@ def settlement_index(market: Market) -> int:
 
 
 def decide_position_expiry(moment: Moment, command: ExpirePosition) -> list[Event]:
-    """Close a position of an expired market at its settlement price, and cover what the account then lacks.
-
-    That is its negative cash; while it holds other positions, as much of the loss just booked as its equity is below 0.
-    """
+    """Close a position of an expired market at its settlement price, and cover what the account then lacks."""
     state = moment.state
     account, market = state.accounts.get(command.subaccount), state.markets.get(command.market)
     if account is None:
@@ -122,9 +119,7 @@ def decide_position_expiry(moment: Moment, command: ExpirePosition) -> list[Even
     events: list[Event] = [
         PositionExpired(moment.sequence, command.subaccount, command.market, position.size, left.cash - account.cash)
     ]
-    missing = -left.cash
-    if left.positions:
-        missing = min(missing, account.cash - left.cash, -favoured(state, left, moment.time).equity)
+    missing = lacking(moment, account, left)
     if missing > 0:
         events.append(decide_shortfall(moment, command.subaccount, missing, market, market.fees))
     return events

@@ -1,8 +1,8 @@
 """Deciding the pokes nobody has discretion in: liquidate (first rung) and remove a dead order.
 
 First rung: cancel the subaccount's orders, then close through the book inside a band around the mark, one slice
-of one position a poke. What negative cash a closed account leaves is paid from the fees its market holds, then
-by the insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
+of one position a poke. What of the loss the account cannot pay is paid from the fees that market holds, then by
+the insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
 """
 
 from collections.abc import Mapping
@@ -90,8 +90,9 @@ def decide_liquidation(moment: Moment, command: Liquidate) -> list[Event]:
         walk = _close(moment, command.subaccount, account, market)
         events += walk.events
         left = walk.drafts[command.subaccount]
-        if not left.positions and left.cash < 0:
-            events.append(decide_shortfall(moment, command.subaccount, -left.cash, market, walk.sums.fees))
+        missing = lacking(moment, account, left)
+        if missing > 0:
+            events.append(decide_shortfall(moment, command.subaccount, missing, market, walk.sums.fees))
         if walk.events:
             break
     if not events:
@@ -113,6 +114,17 @@ def favoured(listed: Dated, holding: Holding | Account, time: int) -> Risk:
             equity += div_floor(abs(position.size) * market.index_price, FAVOUR)
             maintenance -= requirements(market, position.size)[1]
     return Risk(equity, risk.initial, maintenance)
+
+
+def lacking(moment: Moment, before: Account, left: Holding) -> int:
+    """What an account cannot pay itself after a forced closing: its negative cash; while it holds other positions, as
+    much of the loss just made as its equity, as a liquidation looks at it, is below 0. Nothing is missing below 1.
+
+    So a loss is booked where it arose, and not kept open by a scrap that nobody can close.
+    """
+    if not left.positions:
+        return -left.cash
+    return min(-left.cash, before.cash - left.cash, -favoured(moment.state, left, moment.time).equity)
 
 
 def decide_removal(moment: Moment, command: RemoveDeadOrder) -> list[Event]:
