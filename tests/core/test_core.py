@@ -24,15 +24,16 @@ def test_the_crates_pass_their_own_tests():
 
 
 @pytest.mark.needs_cargo
-def test_the_core_names_no_float_hash_map_or_clock_and_no_unsafe_but_in_one_kernel():
+def test_the_core_names_no_float_hash_map_or_clock_and_no_unsafe_but_in_two_kernels():
     lints = (ROOT / "Cargo.toml").read_text() + (ROOT / "clippy.toml").read_text()
     for denied in ("unsafe_code", "float_arithmetic", "HashMap", "HashSet", "SystemTime", "Instant"):
         assert denied in lints
     sources = {path: path.read_text() for path in (ROOT / "core").glob("*/src/**/*.rs")}
     unsafe = [path.name for path, text in sources.items() if "unsafe {" in text or "unsafe fn" in text]
-    assert unsafe == ["keccak_lanes.rs"]
+    kernels = {"keccak_lanes.rs", "prefetch.rs"}
+    assert set(unsafe) == kernels
     lifted = [path.name for path, text in sources.items() if "allow(unsafe_code)" in text]
-    assert set(lifted) <= {"keccak_lanes.rs", "lib.rs"}
+    assert set(lifted) <= kernels | {"lib.rs"}
     pyo3 = [
         path.parts[-3] for path, text in sources.items() if "pyo3" in text and not text.startswith("//! Placeholder")
     ]

@@ -296,7 +296,8 @@ def default_markets(price_interval: int = PRICE_INTERVAL) -> tuple[MarketTerms, 
 def default_templates() -> tuple[Template, ...]:
     """What anybody may list beside the perpetuals: futures and options on BTC (0, 1) and ETH (2, 3), every date.
 
-    Strikes of 1,000 and 50 USD, up to 30 % of the index away. Short options need Deribit's 15 and 7.5 %, large ones more.
+    Strikes of 1,000 and 50 USD, up to 30 % of the index away. Short options need Deribit's 15 and 7.5 %, large ones
+    more.
     """
     btc, eth = (replace(terms, market=0, stale_after=60 * MICRO) for terms in default_markets())
     tiers = (
