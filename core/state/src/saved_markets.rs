@@ -6,8 +6,8 @@ use penstock_protocol::instruments::PUT;
 use penstock_protocol::leaves::{MarketLeaf, flag};
 use penstock_protocol::quantities::{
     BUILDER_FEES_BITS, CASH_BITS, CROWDING_SCALE, FIRST_ORDER_SLOT, FUNDING_BITS, INSURANCE_FUND, MAX_MARKETS,
-    MAX_SUBACCOUNTS, MICRO, NO_TEMPLATE, OPEN_INTEREST_BITS, PRICE_BITS, RATE_SCALE, SETTLEMENT_WINDOW, SIZE_FUNDING_BITS, SLOTS,
-    WITHDRAWN_BITS,
+    MAX_SUBACCOUNTS, MICRO, NO_TEMPLATE, OPEN_INTEREST_BITS, PRICE_BITS, RATE_SCALE, SETTLEMENT_WINDOW,
+    SIZE_FUNDING_BITS, SLOTS, WITHDRAWN_BITS,
 };
 use penstock_protocol::terms::MarketTerms;
 use penstock_protocol::wide::Wide;
