@@ -27,7 +27,6 @@ UNITS = 600_000
 RULES = OracleRules(
     index=IndexRules(agreeing=2), every=0.4, view_every=0.05, view_for=1.0, source_timeout=0.5, venue_timeout=1.0
 )
-PATIENCE_S = RULES.patience_us(len(KEYS)) / 1e6
 
 
 class Told:

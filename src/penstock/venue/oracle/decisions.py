@@ -33,6 +33,15 @@ class Outcome(StrEnum):
     """An index was taken without some of the sources; said when they change."""
     PEER_FAILED = "peer failed"
     """A peer gave no signature, or one that is none."""
+    TAKEN_UP = "taken up"
+    """A contract that was listed is priced from now on."""
+    ENDED = "ended"
+    """A contract reached its expiry: nothing is proposed or signed of it any more."""
+    IGNORED = "ignored"
+    """What the venue calls a contract is none that the genesis foresees; said once."""
+
+
+_AS_WISHED: Final = (Outcome.PUBLISHED, Outcome.COSIGNED, Outcome.TAKEN_UP, Outcome.ENDED)
 
 
 class Withheld(StrEnum):
@@ -45,6 +54,10 @@ class Withheld(StrEnum):
     VIEW_STALE = "the own view is too old"
     VENUE_SILENT = "the venue does not answer, or not sensibly"
     NO_QUORUM = "too few signatures"
+    NO_VOLATILITY = "no volatility is stated for the option's base"
+    NO_MARK = "the stated surface gives no mark"
+    CLOCKS_APART = "venue time is too far from this oracle's clock"
+    LATE = "the proposal waited for others until its slot was over"
 
 
 class Decision(Struct, frozen=True):
@@ -74,7 +87,7 @@ class Decisions:
         self.counts[decision.market, decision.outcome, decision.reason] += 1
         kind = (decision.market, decision.outcome)
         said = (decision.reason, decision.dropped)
-        as_wished = decision.outcome in (Outcome.PUBLISHED, Outcome.COSIGNED)
+        as_wished = decision.outcome in _AS_WISHED
         level = logging.DEBUG if as_wished or self._last.get(kind) == said else logging.WARNING
         self._last[kind] = said
         log.log(
