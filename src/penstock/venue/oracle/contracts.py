@@ -14,6 +14,7 @@ from penstock.venue.oracle.port import Listed
 
 MOST_IGNORED: Final = 1_000
 """Different claims that are remembered as ignored; after so many, `TOO_MANY` is said once and no other."""
+_SHOWN: Final = 200
 
 
 class Ignored(StrEnum):
@@ -21,7 +22,7 @@ class Ignored(StrEnum):
 
     NOT_READ = "it is not told as a contract is"
     NO_TEMPLATE = "no template of the genesis lists it"
-    NUMBER_TAKEN = "its number is that of another market"
+    NUMBER_TAKEN = "its number is that of another market, or can be none"
     RENUMBERED = "it had another number before"
     TOO_MANY = "more false contracts than are told apart: the rest goes unsaid"
 
@@ -65,7 +66,7 @@ class Contracts:
                 continue
             judged = self._judge(one, time)
             if isinstance(judged, Ignored):
-                ignored.append((judged, f"{one.name!r}, number {one.number}"))
+                ignored.append((judged, _shown(one)))
             else:
                 self.live[one.number] = judged
                 self._numbers[judged.terms.name] = one.number
@@ -112,6 +113,11 @@ class Contracts:
             self._ignored.add(detail)
             new.append((Ignored.TOO_MANY, f"{MOST_IGNORED}") if full else (reason, detail))
         return new
+
+
+def _shown(one: Listed) -> str:
+    said = f"{one.number} {one.name!r}: {one.base!r}, kind {one.kind}, expiry {one.expiry}, strike {one.strike:g}"
+    return f"{said[:_SHOWN]}, type {one.option_type}"
 
 
 def contract_of(template: Template, one: Listed, time: int) -> MarketTerms | None:

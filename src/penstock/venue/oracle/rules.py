@@ -45,7 +45,7 @@ class OracleRules(Struct, frozen=True, kw_only=True):
     source_timeout: float = 3.0
     venue_timeout: float = 2.0
     list_every: float = 5.0
-    contracts_every: float = 5.0
+    contracts_every: float = 2.0
     option_tolerance_ppm: int = 2_000
     clocks_apart: float = 60.0
     at_once: int = 16

@@ -33,6 +33,8 @@ def flat_in_time(volatility: float, skew: float = 0.0, curvature: float = 0.0) -
 
 def surfaces(stated: Mapping[str, Smiles]) -> dict[str, Volatility]:
     """The surface of each base. Raises ValueError naming the base, and the field and its range."""
+    if not stated:
+        return {}
     # Imported where options are: scipy takes half a second.
     from penstock.pricing.surface import Surface
 
