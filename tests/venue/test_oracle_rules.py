@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from penstock.pricing.index import Dropped, Flaw
 from penstock.protocol.commands import CancelAll, PublishPrice
 from penstock.protocol.events import PricePublished
-from penstock.protocol.instruments import OPTION, PERPETUAL
-from penstock.protocol.quantities import MICRO
+from penstock.protocol.instruments import CALL, NO_OPTION, OPTION, PERPETUAL, PUT
+from penstock.protocol.quantities import MICRO, PPM
+from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import Signer, seal
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
@@ -20,7 +21,8 @@ from penstock.venue.oracle.rules import MOST_PREMIUM, OracleRules
 from penstock.venue.oracle.steps import Bounds, Price, next_step, price_of, price_record, within
 from penstock.venue.oracle.turns import Turns
 from penstock.venue.oracle.viewing import NoView, View
-from world import World
+from spec.contracts import CALL_MARKET, future, option
+from world import World, terms
 
 from .oracles import GENESIS, KEYS, RULES, SEPARATOR, TERMS, UNITS
 
@@ -74,6 +76,53 @@ def test_the_venue_takes_every_step_and_the_walk_arrives(start, off, goal, wante
             break
         committed = step
     assert committed == wanted
+
+
+@given(
+    st.sampled_from([CALL, PUT]), st.integers(200_000, 2_000_000), st.integers(200_000, 2_000_000),
+    st.integers(200_000, 2_000_000), st.floats(-0.05, 1.05), st.floats(0, 1),
+)  # fmt: skip
+def test_the_venue_takes_every_step_of_an_options_mark_and_the_walk_arrives(right, strike, start, goal, off, wanted):
+    """A step is measured by the index; the band is around the intrinsic value and the most it can pay."""
+    listed = option(CALL_MARKET, strike, right)
+    bounds = Bounds.of(listed, RULES.step_ppm)
+    goal = min(max(goal, start // 2), start * 2)
+
+    def between(index, share):
+        intrinsic = max(0, index - strike if right == CALL else strike - index)
+        return max(1, round(intrinsic + share * ((index if right == CALL else strike) - intrinsic)))
+
+    first, last = between(start, off), Price(goal, between(goal, wanted))
+    world = World([terms(), listed], traders=0)
+    committed = next_step(Price(0, 0), Price(start, first), bounds)
+    assert isinstance(world.price(committed.index, committed.mark, market=CALL_MARKET)[-1], PricePublished)
+    for _ in range(400):
+        step = next_step(committed, last, bounds)
+        assert step is not None
+        assert bounds.is_step(step, committed) and bounds.is_in_band(step)
+        world.wait(1)
+        assert isinstance(world.price(step.index, step.mark, market=CALL_MARKET)[-1], PricePublished)
+        if step == committed:
+            break
+        committed = step
+    assert committed == last
+
+
+@given(
+    st.sampled_from([NO_OPTION, CALL, PUT]), st.integers(1, 3_000), st.integers(1, 3_000), st.integers(1, 3_000),
+    st.integers(1, 3_000), st.integers(1, 3_000),
+)  # fmt: skip
+def test_what_is_judged_a_step_in_the_band_is_what_the_venue_takes(right, strike, index, mark, then, after):
+    listed = option(CALL_MARKET, strike, right) if right else future(CALL_MARKET)
+    bounds, world = Bounds.of(listed), World([terms(), listed], traders=0)
+    taken = isinstance(world.price(index, mark, market=CALL_MARKET)[-1], PricePublished)
+    assert bounds.is_in_band(Price(index, mark)) == taken
+    if taken:
+        world.wait(1)
+        reason = getattr(world.price(then, after, market=CALL_MARKET)[-1], "reason", None)
+        assert bounds.is_step(Price(then, after), Price(index, mark)) == (reason is not Reason.PRICE_STEP_TOO_LARGE)
+        if reason is not Reason.PRICE_STEP_TOO_LARGE:
+            assert bounds.is_in_band(Price(then, after)) == (reason is None)
 
 
 def test_from_no_price_the_first_is_the_wanted_one_with_its_mark_in_the_band():
@@ -180,6 +229,50 @@ def test_a_premium_nobody_here_sees_is_not_signed():
     assert objection(premium=999_999) is None
 
 
+OPTION_TERMS = replace(
+    TERMS, market=5, kind=OPTION, name="BTC_USDC-27MAR27-70000-C", strike=700_000, option_type=CALL,
+    price_step_ppm=20_000, mark_band_ppm=50_000, expiry=own_turn() // MICRO + 86_400,
+)  # fmt: skip
+WORTH = 4_000
+"""400 USD, an option's mark."""
+
+
+def option_objection(index=UNITS, mark=WORTH, *, own=WORTH, committed=WORTH, at=None, terms=OPTION_TERMS, premium=0):
+    """The name of what a cosigner objects to in an option's price, or None if it signs."""
+    turns = Turns(GENESIS.oracles, RULES)
+    due = turns.begins(KEYS[1].address, terms, turns.slot(terms, NOW) + 1)
+    cosigner = Cosigner(KEYS[0], GENESIS.oracles, {terms.market: terms}, SEPARATOR, turns, RULES)
+    record = PublishPrice(terms.market, due if at is None else at, index, mark, premium)
+    seen, here = Price(UNITS, own), Price(UNITS, committed)
+    return objection(record, committed=here, view=View(0, seen), cosigner=cosigner)
+
+
+def test_an_options_mark_is_signed_within_a_part_of_the_index_and_no_premium_is():
+    reach = UNITS * RULES.option_tolerance_ppm // PPM
+    assert option_objection() is None
+    assert option_objection(mark=WORTH + reach) is None and option_objection(mark=WORTH - reach) is None
+    assert option_objection(mark=WORTH + reach + 1) == option_objection(mark=WORTH - reach - 1) == "MARK_OFF"
+    assert option_objection(premium=1) == "PREMIUM_OFF"
+    assert objection(premium=1) is None, "a perpetual has one"
+
+
+def test_an_options_step_and_band_are_measured_by_the_index():
+    step, own_step = UNITS * 20_000 // PPM, UNITS * RULES.step_ppm // PPM
+    far = {"own": WORTH + 5 * step}
+    assert option_objection(mark=WORTH + own_step, **far) is None, "many times 0.9 % of 400 USD"
+    assert option_objection(mark=WORTH + step, **far) == "MARK_OFF"
+    assert option_objection(mark=WORTH + step + 1, **far) == "STEP_TOO_LARGE"
+    beyond = UNITS + UNITS * 50_000 // PPM
+    assert option_objection(mark=beyond + 1, own=beyond, committed=beyond) == "MARK_OUT_OF_BAND"
+    assert option_objection(mark=beyond, own=beyond, committed=beyond) is None
+
+
+def test_at_its_expiry_a_contract_is_not_signed():
+    end = OPTION_TERMS.expiry * MICRO
+    assert option_objection(at=end) == "ENDED"
+    assert option_objection(at=end - 1) != "ENDED"
+
+
 NEAR = st.integers(UNITS * 97 // 100, UNITS * 103 // 100)
 VALUES = st.one_of(NEAR, st.integers(0, (1 << 40) - 1))
 
@@ -256,7 +349,9 @@ def test_decisions_are_counted_kept_and_said_aloud_when_they_are_new(caplog):
     [
         ({"every": 0}, "every"), ({"step_ppm": 0}, "step_ppm"), ({"tolerance_ppm": 200_000}, "tolerance_ppm"),
         ({"farthest": 0}, "farthest"), ({"view_for": 0.5}, "view_for"), ({"impact_notional": 0}, "impact_notional"),
-        ({"fresh_for": float("nan")}, "fresh_for"),
+        ({"fresh_for": float("nan")}, "fresh_for"), ({"list_every": 0}, "list_every"), ({"at_once": 0}, "at_once"),
+        ({"contracts_every": 60}, "contracts_every"), ({"clocks_apart": 0.5}, "clocks_apart"),
+        ({"option_tolerance_ppm": 0}, "option_tolerance_ppm"),
     ],
 )  # fmt: skip
 def test_rules_out_of_range_are_refused_by_name(changes, named):
