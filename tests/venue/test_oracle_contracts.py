@@ -77,7 +77,7 @@ async def test_a_future_and_two_options_are_priced_as_soon_as_they_are_listed(tm
         assert all(event.premium == 0 for events in taken.values() for event in events)
         assert 1_300 < taken[CALL_AT][0].mark_price < 1_500
         for seat in q.seats:
-            assert seat.count(Outcome.TAKEN_UP) == 3 and seat.count(Outcome.REFUSED) == 0
+            assert seat.count(Outcome.TAKEN_UP) == 3 and not wrong(seat)
         shown = (await ask_status(q.seats[0].endpoint.url))["markets"]
         assert "BTC_USDC-15NOV23-60000-C" in shown
         assert shown["BTC_USDC-15NOV23"]["view"]["mark_price"] == "60000.0"
@@ -91,7 +91,7 @@ async def test_one_oracle_down_the_others_go_on(tmp_path):
         taken = await q.more_of((FUT, CALL_AT, PUT_UP), 4)
         assert all(seat.count(Outcome.PUBLISHED) for seat in living)
         slots = [event.published_at // DATED_RULES.contract_slot_us() for event in taken[CALL_AT]]
-        assert slots[-1] - slots[0] <= 5
+        assert slots[-1] - slots[0] <= 8
 
 
 async def test_a_lying_proposers_option_mark_is_not_signed(tmp_path):
@@ -119,21 +119,34 @@ async def test_oracles_that_state_slightly_different_volatilities_sign_each_othe
 
 
 async def test_when_its_expiry_is_reached_a_contract_is_neither_proposed_nor_signed(tmp_path):
-    async with venue(tmp_path, ahead=6) as q:
+    async with venue(tmp_path, ahead=8) as q:
         await q.more_of((FUT, CALL_AT, PUT_UP), 1)
         await q.until(lambda: all(seat.count(Outcome.ENDED) == 3 for seat in q.seats))
         assert q.node.clock.now() >= EXPIRY * MICRO
-        before = {market: len(q.of(market)) for market in (FUT, CALL_AT, PUT_UP)}
-        sent = [seat.count(Outcome.REFUSED) + seat.count(Outcome.WITHHELD) for seat in q.seats]
+        await q.slots(2)  # what was on its way when the clock struck
+        before, said = (
+            [len(q.of(market)) for market in (FUT, CALL_AT, PUT_UP)],
+            [of_contracts(seat) for seat in q.seats],
+        )
         await q.more_of((0, 1), 4)
-        assert before == {market: len(q.of(market)) for market in before}
-        assert sent == [seat.count(Outcome.REFUSED) + seat.count(Outcome.WITHHELD) for seat in q.seats]
+        assert before == [len(q.of(market)) for market in (FUT, CALL_AT, PUT_UP)]
+        assert said == [of_contracts(seat) for seat in q.seats]
         for seat in q.seats:
             assert list(seat.oracle.status()["markets"]) == ["BTC_USDC-PERPETUAL", "ETH_USDC-PERPETUAL"]
-            assert seat.count(Outcome.REFUSED) <= 3, "what was on its way when the clock struck"
         late = seal(SEPARATOR, PublishPrice(CALL_AT, EXPIRY * MICRO, UNITS, 1), [q.seats[1].key])
         with pytest.raises(Objected, match="MARKET_UNKNOWN"):
             await q.seats[0].oracle.cosign(late)
+
+
+def wrong(seat):
+    """Why the venue refused prices that a quorum had signed, but for those that another oracle's was ahead of."""
+    reasons = {reason for (_, outcome, reason) in seat.oracle.decisions.counts if outcome == Outcome.REFUSED}
+    return reasons - {"PRICE_NOT_NEWER"}
+
+
+def of_contracts(seat):
+    """How many decisions of each kind an oracle took about contracts."""
+    return {key: times for key, times in seat.oracle.decisions.counts.items() if "15NOV23" in key[0]}
 
 
 async def test_options_of_a_base_without_a_stated_volatility_are_not_priced_and_each_oracle_says_so_once(tmp_path):
@@ -199,7 +212,7 @@ async def test_when_the_index_jumps_an_options_mark_is_walked_in_steps_of_the_in
         marks = [event.mark_price for event in q.of(CALL_AT)]
         steps = [after - before for before, after in itertools.pairwise(marks)]
         assert UNITS // 1_000 < max(steps) <= goal * DATED_RULES.step_ppm // PPM, "many times the old mark's 0.9 %"
-        assert all(seat.count(Outcome.REFUSED) == 0 for seat in q.seats)
+        assert not any(wrong(seat) for seat in q.seats)
 
 
 async def test_while_venue_time_is_far_from_the_own_clock_no_contract_is_priced(tmp_path):
@@ -280,6 +293,28 @@ async def test_a_proposal_that_waited_until_its_slot_was_over_is_withheld(tmp_pa
         await asyncio.sleep(0.2)
 
     oracle.propose, room = slow, asyncio.Semaphore(1)
+    oracle._markets[contract.market] = contract
     await asyncio.gather(*(oracle._propose_soon(terms, 0, room) for terms in (contract, contract, DATED.markets[0])))
     assert sorted(proposed) == ["BTC_USDC-15NOV23", "BTC_USDC-PERPETUAL"]
     assert oracle.decisions.count(Outcome.WITHHELD, "LATE") == 1
+    del oracle._markets[contract.market]
+    await oracle._propose_soon(contract, 0, room)
+    assert len(proposed) == 2, "it ended while it waited"
+
+
+async def test_a_market_whose_proposal_is_still_under_way_gets_no_second_one(tmp_path):
+    async with venue(tmp_path) as q:
+        await q.more_of((FUT,), 1)
+        seat = q.seats[0]
+        under_way, most, propose = set(), [], seat.oracle.propose
+
+        async def slow(terms, time):
+            most.append(terms.market in under_way)
+            under_way.add(terms.market)
+            await asyncio.sleep(3 * DATED_RULES.every)
+            under_way.discard(terms.market)
+            await propose(terms, time)
+
+        seat.oracle.propose = slow
+        await q.until(lambda: len(most) >= 8)
+        assert not any(most)

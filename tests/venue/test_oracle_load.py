@@ -47,7 +47,8 @@ async def test_three_oracles_keep_forty_eight_markets_priced(tmp_path, every):
         delays = [executed.time - event.published_at for executed, event in taken]
         print(
             f"\n{len(markets)} markets, contracts every {every:g} s, {seconds:.1f} s: "
-            f"{len(taken)} of {wanted:.0f} slots published; from stamp to sequence {median(delays) / 1_000:.0f} ms (median), {max(delays) / 1_000:.0f} ms (most); "
+            f"{len(taken)} of {wanted:.0f} slots published; from stamp to sequence "
+            f"{median(delays) / 1_000:.0f} ms (median), {max(delays) / 1_000:.0f} ms (most); "
             f"{share:.0%} of a core for node and oracles"
         )
         assert len(markets) == 48

@@ -63,7 +63,8 @@ def objection(record=None, *, signers=(KEYS[1],), time=None, committed=HERE, vie
 def test_the_venue_takes_every_step_and_the_walk_arrives(start, off, goal, wanted_off):
     start, goal = max(start, 1_000), max(goal, 1_000)
     goal = min(max(goal, start // 2), start * 2)
-    committed = Price(start, max(1, round(start * (1 + off))))
+    low, high = BOUNDS.marks_at(start)
+    committed = Price(start, min(max(round(start * (1 + off)), low), high))
     wanted = Price(goal, round(goal * (1 + wanted_off)))
     world = World(traders=0)
     assert isinstance(world.price(committed.index, committed.mark)[-1], PricePublished)

@@ -162,8 +162,8 @@ def option_marks(
 ) -> Floats:
     """Undiscounted option marks (USD), shape (n,), off a volatility surface.
 
-    `strikes` (USD) and `calls` (bool) have shape (n,); `forward` (USD) and `years` to expiry, 0 at it, are one number or
-    one an option. `price` is Black-76 (`black.price`). In the last half hour `forward` is `expiring_mark`'s. Raises
+    `strikes` (USD) and `calls` (bool) have shape (n,); `forward` (USD) and `years` to expiry, 0 at it, have it too or
+    are one number. `price` is Black-76 (`black.price`). In the last half hour `forward` is `expiring_mark`'s. Raises
     ValueError for an input out of range, and where the surface or the price function gives no number, or a price
     outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for a put.
     """

@@ -132,11 +132,6 @@ class Cosigner:
         """When the newest price of a market that this oracle signed was published, µs of venue time; 0 for never."""
         return self._signed_at.get(market, 0)
 
-    def forget(self, market: int) -> None:
-        """Give up what is kept of a market that ended."""
-        self._signed_at.pop(market, None)
-        self._cosigned_in.pop(market, None)
-
     def _check_pace(self, proposal: Proposal) -> None:
         market, at, pace = proposal.record.market, proposal.record.published_at, self._turns.pace(proposal.terms)
         detail = ""

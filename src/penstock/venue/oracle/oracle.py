@@ -98,6 +98,7 @@ class Oracle:
         self._dropped: dict[int, Any] = {}
         self._tried: dict[int, int] = {}
         self._unstated: set[int] = set()
+        self._under_way: set[int] = set()
 
     async def run(self) -> None:
         """Look, propose and send until cancelled. Whatever sources, peers and venue do, it goes on."""
@@ -213,34 +214,38 @@ class Oracle:
                 await asyncio.sleep(self.rules.every)
                 continue
             self._drop(self._contracts.drop((), time))
-            turns = [terms for terms in self._markets.values() if terms.market not in self._unstated]
+            turns = [terms for terms in self._markets.values() if terms.market not in self._unstated | self._under_way]
             for terms in turns:
                 if self._is_mine(terms, time):
                     self._tried[terms.market] = self._turns.slot(terms, time)
+                    self._under_way.add(terms.market)
                     tasks.create_task(self._propose_soon(terms, time, room), name="oracle proposal")
             waits = [self._next_turn(terms, time) - time for terms in turns]
             wait = min([*waits, self.rules.slot_us() // _LOOKS_IN_A_SLOT]) / MICRO
             await asyncio.sleep(max(wait, _LEAST_SLEEP))
 
     async def _propose_soon(self, terms: MarketTerms, time: int, room: asyncio.Semaphore) -> None:
-        """Propose a perpetual at once; a contract when there is room, and only while its slot lasts."""
-        if terms.kind == PERPETUAL:
-            await self.propose(terms, time)
-            return
-        began = asyncio.get_running_loop().time()
-        async with room:
-            if asyncio.get_running_loop().time() - began > self.rules.contracts_every:
-                self._say(terms.name, Outcome.WITHHELD, Withheld.LATE.name)
-            else:
+        """Propose a perpetual at once; a contract when there is room, and only while its slot and it last."""
+        try:
+            if terms.kind == PERPETUAL:
                 await self.propose(terms, time)
+                return
+            began = asyncio.get_running_loop().time()
+            async with room:
+                if asyncio.get_running_loop().time() - began > self.rules.contracts_every:
+                    self._say(terms.name, Outcome.WITHHELD, Withheld.LATE.name)
+                elif terms.market in self._markets:
+                    await self.propose(terms, time)
+        finally:
+            self._under_way.discard(terms.market)
 
     def _drop(self, ended: Sequence[Contract]) -> None:
         for one in ended:
             market = one.terms.market
-            for kept in (self._markets, self.views, self._dropped, self._tried):
-                kept.pop(market, None)
+            # When it was last signed stays known: a venue that takes the end back gets no signature sooner.
+            del self._markets[market]
+            self.views.pop(market, None)
             self._unstated.discard(market)
-            self._cosigner.forget(market)
             self._say(one.terms.name, Outcome.ENDED)
         if ended:
             self._chain.forget(ended, self._contracts.live.values())
