@@ -200,6 +200,27 @@ def told_also(listed, false):
     return tell
 
 
+async def test_a_venue_that_swaps_two_numbers_gets_honest_signatures_under_the_wrong_marks(tmp_path):
+    """What docs/concepts/prices.md says an operator can do: nothing in a price says which contract a number is."""
+    async with venue(tmp_path, listings=False) as q:
+        for seat in q.seats:
+            seat.venue.listed = swapping(seat.venue.listed, 2, 3)
+        await list_all(q, (BTC_OPTION, STRIKE, CALL), (BTC_OPTION, STRIKE + 20_000, PUT))
+        await q.until(lambda: q.of(2) and q.of(3))
+        assert q.of(2)[0].mark_price == pytest.approx(worth(q.of(2)[0], STRIKE + 20_000, is_call=False), abs=3)
+        assert q.of(3)[0].mark_price == pytest.approx(worth(q.of(3)[0], STRIKE, is_call=True), abs=3)
+
+
+def swapping(listed, one, other):
+    """What a venue tells, with two numbers exchanged."""
+
+    async def tell():
+        true, unread = await listed()
+        return [replace(each, number=one + other - each.number) for each in true], unread
+
+    return tell
+
+
 async def test_when_the_index_jumps_an_options_mark_is_walked_in_steps_of_the_index(tmp_path):
     async with venue(tmp_path) as q:
         await q.more_of((FUT, CALL_AT, PUT_UP), 1)

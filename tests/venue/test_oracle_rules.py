@@ -16,7 +16,7 @@ from penstock.protocol.quantities import MICRO, PPM
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import Signer, seal
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
-from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
+from penstock.venue.oracle.decisions import FOLDED, Decision, Decisions, Outcome, Withheld
 from penstock.venue.oracle.rules import MOST_PREMIUM, OracleRules
 from penstock.venue.oracle.steps import Bounds, Price, next_step, price_of, price_record, within
 from penstock.venue.oracle.turns import Turns
@@ -343,6 +343,19 @@ def test_decisions_are_counted_kept_and_said_aloud_when_they_are_new(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "BTC withheld NO_INDEX 2 of 3 north: too old", "BTC withheld VIEW_STALE  ",
     ]  # fmt: skip
+
+
+def test_what_was_decided_about_ended_contracts_is_counted_together():
+    decisions = Decisions()
+    for market in ("A", "B", "B", "C"):
+        decisions.add(Decision(0, market, Outcome.PUBLISHED))
+    for market in ("A", "B"):
+        decisions.add(Decision(1, market, Outcome.ENDED))
+        decisions.fold(market)
+    assert decisions.counts == {
+        ("C", Outcome.PUBLISHED, ""): 1, (FOLDED, Outcome.PUBLISHED, ""): 3, (FOLDED, Outcome.ENDED, ""): 2,
+    }  # fmt: skip
+    assert decisions.count(Outcome.PUBLISHED) == 4 and len(decisions.newest) == 6
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from penstock.venue.oracle.steps import Price
 log = logging.getLogger(__name__)
 
 KEPT: Final = 256
+FOLDED: Final = "ended contracts"
+"""The market under which decisions about contracts that ended are counted."""
 
 
 class Outcome(StrEnum):
@@ -96,6 +98,12 @@ class Decisions:
         )  # fmt: skip
         if self._listener is not None:
             self._listener(decision)
+
+    def fold(self, market: str) -> None:
+        """Count what there was of a market that ended with all the others that did: contracts come and go every day."""
+        for key in [key for key in self.counts if key[0] == market]:
+            self.counts[FOLDED, key[1], key[2]] += self.counts.pop(key)
+        self._last = {kind: said for kind, said in self._last.items() if kind[0] != market}
 
     def count(self, outcome: Outcome, reason: str | None = None) -> int:
         """How many decisions had this outcome, of any market; and this reason, if one is given."""

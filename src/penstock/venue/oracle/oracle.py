@@ -214,7 +214,8 @@ class Oracle:
                 await asyncio.sleep(self.rules.every)
                 continue
             self._drop(self._contracts.drop((), time))
-            turns = [terms for terms in self._markets.values() if terms.market not in self._unstated | self._under_way]
+            busy = self._unstated | self._under_way
+            turns = [terms for terms in self._markets.values() if terms.market not in busy]
             for terms in turns:
                 if self._is_mine(terms, time):
                     self._tried[terms.market] = self._turns.slot(terms, time)
@@ -247,6 +248,7 @@ class Oracle:
             self.views.pop(market, None)
             self._unstated.discard(market)
             self._say(one.terms.name, Outcome.ENDED)
+            self.decisions.fold(one.terms.name)
         if ended:
             self._chain.forget(ended, self._contracts.live.values())
 
