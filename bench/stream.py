@@ -30,7 +30,7 @@ _LEAST_RESTING: Final = 16
 """Of 64 books, what the least popular are held at where their share of the orders is less."""
 _POSITION_LOTS: Final = 2_000
 """Of the perpetual: 2 BTC or 2 ETH, in whatever contract."""
-_MOST_OTHERS: Final = 4
+_FEWEST_OTHERS, _MOST_OTHERS = 14, 20
 """Contracts an account opens beside the perpetuals."""
 _MOST_LOTS: Final = 100
 _REACH: Final = 1_000
@@ -158,7 +158,7 @@ class Generator:
     def _opening_sellers(self) -> list[list[int]]:
         """Who sells in each market to begin with, to the account paired with it: 1 and 2, 3 and 4, and so on.
 
-        Odd accounts sell both perpetuals, so that everybody holds them. Of the rest each pair draws a few, by
+        Odd accounts sell both perpetuals, so that everybody holds them. Of the rest each pair draws 14 to 20, by
         popularity, and who sells.
         """
         sellers: list[list[int]] = [[] for _ in self.books]
@@ -170,8 +170,8 @@ class Generator:
         return sellers
 
     def _others(self) -> list[int]:
-        """One to four markets that are no perpetuals, ascending."""
-        wanted, found = 1 + self._below(_MOST_OTHERS), set[int]()
+        """14 to 20 markets that are no perpetuals, ascending."""
+        wanted, found = _FEWEST_OTHERS + self._below(_MOST_OTHERS - _FEWEST_OTHERS + 1), set[int]()
         while len(found) < wanted:
             market = bisect(self._popularity, self._random())
             if market >= PERPETUALS:

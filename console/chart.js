@@ -50,9 +50,9 @@ export class Chart {
 
   show(market) {
     this.market = market;
-    const tick = market.instrument.tick_size;
+    const { tick_size: tick, price_unit: unit } = market.instrument;
     this.price = inStepsOf(tick);
-    this.chart.applyOptions({ localization: { priceFormatter: this.price } });
+    this.chart.applyOptions({ localization: { priceFormatter: inStepsOf(Number(unit)) } }); // the mark's line is there
     this.series.applyOptions({ priceFormat: { type: "price", precision: decimalsOf(tick), minMove: tick } });
     this.clear();
   }

@@ -65,6 +65,24 @@ export function dateAndTime(milliseconds) {
   return isoOf(milliseconds)?.slice(0, 19).replace("T", " ") ?? ABSENT;
 }
 
+const dates = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "2-digit", timeZone: "UTC" });
+
+/** `25 Nov 26`, the UTC day. */
+export function date(milliseconds) {
+  return isoOf(milliseconds) === null ? ABSENT : dates.format(milliseconds);
+}
+
+/** `3 d 4 h 12 m`, `4 h 12 m`, or `12 m 5 s` in the last hour; begun seconds count as whole ones. */
+export function duration(milliseconds) {
+  if (!isNumber(milliseconds)) return ABSENT;
+  const seconds = Math.ceil(Math.max(0, milliseconds) / 1000);
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (hours === 0) return `${minutes} m ${seconds % 60} s`;
+  if (hours < 24) return `${hours} h ${minutes % 60} m`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h ${minutes % 60} m`;
+}
+
 /** `0x1f2e3d…9a8b` for a hash. */
 export function short(hash) {
   if (typeof hash !== "string" || hash === "") return ABSENT;

@@ -1,5 +1,6 @@
-/** The figures of the instrument and of the node, and the banner under them. */
+/** The figures of the instrument and of the node, the banner under them, and the line about a contract that ended. */
 
+import { expiryTime, isDated, outcomeOf, timeLeft } from "./expiry.js";
 import { ABSENT, compact, dateAndTime, inStepsOf, percent } from "./format.js";
 import { put } from "./frame.js";
 
@@ -12,6 +13,7 @@ export class Header {
       [...document.querySelectorAll(".figures [id]")].map((element) => [element.id, element]),
     );
     this.fields.state = document.getElementById("state");
+    this.outcome = document.getElementById("outcome");
     this.market = null;
     this.time = null;
     this.state = "connecting";
@@ -19,8 +21,15 @@ export class Header {
   }
 
   show(market) {
+    const { instrument } = market;
+    const isOption = instrument.kind === "option";
     this.market = market;
-    this.price = inStepsOf(market.instrument.tick_size);
+    this.price = inStepsOf(instrument.tick_size);
+    this.exactPrice = inStepsOf(Number(instrument.price_unit)); // mark and index fall between ticks
+    this.fields["rate-figure"].hidden = isDated(instrument) && !isOption;
+    put(this.fields["rate-name"], isOption ? "IV · delta" : "Funding 8 h");
+    this.fields["expiry-figure"].hidden = !isDated(instrument);
+    this.fields.expiry.title = isDated(instrument) ? expiryTime(instrument) : "";
   }
 
   draw() {
@@ -36,12 +45,13 @@ export class Header {
   }
 
   #drawTicker(ticker, instrument) {
-    const { fields, price } = this;
+    const { fields, price, exactPrice } = this;
     const stats = ticker.stats ?? {};
     const coin = instrument.base_currency ?? "";
     const amount = (value) => (typeof value === "number" ? `${compact(value)} ${coin}` : ABSENT);
-    put(fields.mark, price(ticker.mark_price));
-    put(fields.index, price(ticker.index_price));
+    put(fields.mark, exactPrice(ticker.mark_price));
+    put(fields.index, exactPrice(ticker.index_price));
+    put(fields.expiry, timeLeft(instrument, ticker, this.time));
     put(fields["open-interest"], amount(ticker.open_interest));
     put(fields["day-change"], percent(stats.price_change));
     put(fields["day-high"], price(stats.high));
@@ -51,14 +61,15 @@ export class Header {
     this.#drawRate(ticker, instrument);
     put(fields.state, ticker.state ?? "");
     fields.state.hidden = ticker.state === undefined || ticker.state === OPEN;
+    const outcome = outcomeOf(instrument, ticker, exactPrice);
+    put(this.outcome, outcome);
+    this.outcome.hidden = outcome === "";
   }
 
   /** A perpetual's funding, an option's implied volatility with its delta; a dated future has neither. */
   #drawRate(ticker, instrument) {
     const { rate } = this.fields;
-    const isOption = instrument.kind === "option";
-    put(this.fields["rate-name"], isOption ? "IV · delta" : "Funding 8 h");
-    if (isOption) {
+    if (instrument.kind === "option") {
       put(rate, typeof ticker.mark_iv === "number" ? volatility(ticker) : ABSENT);
       colour(rate, 0);
       return;

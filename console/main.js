@@ -2,7 +2,7 @@
 
 import { Batches } from "./batches.js";
 import { Chart, loadLibrary, sayAbsent } from "./chart.js";
-import { Connection } from "./connection.js";
+import { Connection, Refused } from "./connection.js";
 import { redraw } from "./frame.js";
 import { Header, showStatus } from "./header.js";
 import { Picker } from "./instruments.js";
@@ -14,6 +14,7 @@ import { Tape } from "./tape.js";
 const CLOCK_MS = 1_000;
 const LISTING_MS = 5_000;
 const BATCHES = 40;
+const NAMELESS = [13_020, -32_602]; // what the venue answers to a name that nothing has, or can have
 
 const readiness = new Readiness();
 const batches = new Batches(() => readiness.drawn("batches"));
@@ -24,7 +25,7 @@ const views = {
   chart: null,
 };
 const connection = new Connection(socketAddress(), { onState: heardState, onOpen: opened });
-const picker = new Picker(follow);
+const picker = new Picker({ onPick: follow, find });
 let market = null;
 
 function socketAddress() {
@@ -50,6 +51,16 @@ function opened() {
 
 function instruments() {
   return connection.call("public/get_instruments", { currency: "any" });
+}
+
+/** Any instrument by its name, ended ones included; null where there is none. */
+async function find(name) {
+  try {
+    return await connection.call("public/get_instrument", { instrument_name: name });
+  } catch (error) {
+    if (error instanceof Refused && NAMELESS.includes(error.code)) return null;
+    throw error;
+  }
 }
 
 /** Report what the venue refused; a lost connection is already shown and begins again by itself. */
@@ -116,6 +127,7 @@ connection.subscribe({
     redraw(batches);
   },
 });
+window.addEventListener("hashchange", () => attempt(() => picker.readAddress()));
 readiness.begin();
 connection.open();
 prepareChart();

@@ -63,8 +63,9 @@ def _fee(weighing: Weighing, size: int256, price: int256, fee_ppm: int256) -> in
     """
     if weighing.kind != OPTION:
         return self._ceil(size * price * fee_ppm, PPM)
-    most: int256 = self._ceil(size * price, PREMIUM_SHARE)
-    return max(-most, min(most, self._ceil(size * weighing.index * fee_ppm, PPM)))
+    premium: int256 = size * price
+    fee: int256 = self._ceil(size * weighing.index * fee_ppm, PPM)
+    return max(-(premium // PREMIUM_SHARE), min(self._ceil(premium, PREMIUM_SHARE), fee))
 
 
 @internal

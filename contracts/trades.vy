@@ -22,6 +22,7 @@ NO_MARKET: constant(uint256) = 2 ** 24
 SELL: constant(uint256) = 1
 PPM: constant(int256) = 1_000_000
 SLICE_PPM: constant(int256) = 200_000
+OPTION_BAND_PPM: constant(int256) = 250_000
 PRICE_LIMIT: constant(int256) = 2 ** 40
 CASH_LIMIT: constant(int256) = 2 ** 95
 POSITION_LIMIT: constant(int256) = 2 ** 55
@@ -39,8 +40,10 @@ struct Holding:
     market: uint256
     place: uint256
     held: bool
-    # In a liquidation: whether every market it holds has a fresh price and has not reached its expiry.
+    # In a liquidation: whether no market it holds has reached its expiry, and how much better it stands for those
+    # without a fresh price: their maintenance, and half their size at the last index.
     goes_on: bool
+    shield: int256
     before: fills.Position
     after: fills.Position
     cash: int256
@@ -122,7 +125,10 @@ def _open_markets(  # long: one frame for all markets, which are the most of the
             if number == trade.maker.market:
                 trade.maker = self._pass(trade.maker, market.weighing, is_traded)
             if number == trade.taker.market:
-                trade.taker.goes_on = trade.taker.goes_on and market.fresh and not market.over
+                if opened.entry.liquidation:
+                    trade.taker.goes_on = trade.taker.goes_on and not market.over
+                    if not market.fresh:
+                        trade.taker.shield += self._shield(trade.taker.packed, market.weighing)
                 trade.taker = self._pass(trade.taker, market.weighing, is_traded)
             if is_traded:
                 trade.market = leaves._read_sums(market)
@@ -170,18 +176,39 @@ def _begin(side: accounts.Side) -> Holding:
 
 
 @internal
+@pure
+def _unpack(packed: int256) -> fills.Position:
+    """
+    @notice A position's word; an arithmetic shift carries each field's sign.
+    """
+    return fills.Position(
+        size=(packed << 24) >> 200, entry=(packed << 80) >> 160, funding=(packed << 176) >> 176
+    )
+
+
+@internal
+@view
+def _shield(packed: int256, weighing: fills.Weighing) -> int256:
+    """
+    @notice By how much a position without a fresh price counts better in a liquidation: it needs no maintenance, and
+            stands half its size at the last index higher.
+    """
+    position: fills.Position = self._unpack(packed)
+    equity: int256 = 0
+    initial: int256 = 0
+    maintenance: int256 = 0
+    equity, initial, maintenance = fills._weigh(position, weighing)
+    return maintenance + abs(position.size) * weighing.index // 2
+
+
+@internal
 @view
 def _pass(before: Holding, weighing: fills.Weighing, traded: bool) -> Holding:
     """
     @notice Weigh the next position, which is in this market, and look for the one behind it.
     """
     holding: Holding = before
-    # An arithmetic shift carries each field's sign.
-    position: fills.Position = fills.Position(
-        size=(holding.packed << 24) >> 200,
-        entry=(holding.packed << 80) >> 160,
-        funding=(holding.packed << 176) >> 176,
-    )
+    position: fills.Position = self._unpack(holding.packed)
     assert position.size != 0, "referee: a position is empty"
     equity: int256 = 0
     initial: int256 = 0
@@ -259,7 +286,8 @@ def _find(opened: accounts.Opened, trade: Trade) -> uint8:
     @notice The checks in the order of schema/verdicts.txt.
     """
     entry: entries.Entry = opened.entry
-    if opened.maker.owner == opened.taker.owner:
+    # A liquidation may trade with another subaccount of the same owner.
+    if opened.maker.owner == opened.taker.owner and not entry.liquidation:
         return findings.SELF_TRADE
     if not self._taker_authorised(opened.taker, trade.market):
         return findings.TAKER_UNAUTHORISED
@@ -359,9 +387,9 @@ def _liquidation_fits(opened: accounts.Opened, trade: Trade) -> bool:
     entry: entries.Entry = opened.entry
     tick: int256 = leaves._term(trade.market, 176, leaves.LOW_40)
     lot: int256 = leaves._term(trade.market, 128, leaves.LOW_48)
-    if not trade.taker.goes_on or tick == 0 or lot == 0:
+    if not trade.taker.goes_on or not trade.market.fresh or tick == 0 or lot == 0:
         return False
-    if opened.first and trade.taker.equity >= trade.taker.maintenance:
+    if opened.first and trade.taker.equity + trade.taker.shield >= trade.taker.maintenance:
         return False
     held: int256 = trade.taker.before.size
     if (entry.side == SELL) != (entry.taker_held > 0) or (held > 0) != (entry.taker_held > 0):
@@ -370,6 +398,8 @@ def _liquidation_fits(opened: accounts.Opened, trade: Trade) -> bool:
     weighing: fills.Weighing = trade.market.weighing
     reference: int256 = weighing.index if weighing.kind == fills.OPTION else weighing.mark
     band: int256 = reference * leaves._term(trade.market, 32, leaves.LOW_24)
+    if weighing.kind == fills.OPTION:
+        band = min(band, max(weighing.mark * OPTION_BAND_PPM, tick * PPM))
     price: int256 = convert(entry.price, int256)
     mark: int256 = weighing.mark * PPM
     if entry.side == SELL:

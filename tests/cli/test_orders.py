@@ -67,7 +67,7 @@ async def test_books_and_trades_are_shown_whole_where_no_terminal_is(tmp_path):
         assert [cell.strip() for cell in row.split("│")[2:6]][1:] == ["buy", "60000.0", "0.3"]
         assert json.loads((await run("market", "trades", BTC, "--json"))[0])["trades"][0]["amount"] == 0.3
         listed = (await run("market", "list"))[0]
-        assert "maker_commission" in listed and "taker_commission" in listed and "…" not in listed
+        assert "maker_commission" in listed and "open" in listed and "taker_commission" in listed and "…" not in listed
         _, why = await run("market", "book", BTC, "--depth", "0", exit_code=1)
         assert "depth" in why and "1 to 1000" in why
 
@@ -90,6 +90,8 @@ async def test_what_if_says_what_an_act_would_leave_and_sends_nothing(tmp_path):
         assert "no such subaccount" in why
         assert run.node.sequencer.sequence == before
         assert "mark_price" in (await run("market", "show", BTC))[0]
+        assert json.loads((await run("market", "settlements", BTC, "--json"))[0])["settlements"] == []
+        assert json.loads((await run("market", "list", "--kind", "option", "--json"))[0]) == []
 
 
 @pytest.mark.parametrize(

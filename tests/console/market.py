@@ -1,6 +1,7 @@
 """One pretend market: a mid price that walks, a book around it, trades at its edges."""
 
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 STARTED = 1_767_225_600_000  # 2026-01-01, ms
@@ -9,10 +10,11 @@ LEVELS = 60
 PAST_STEPS = 3_000
 FIRST_QUOTES = 5
 DAY_VOLUME = 18_240.5
+NEVER = 32_503_708_800_000
 
 
 class FakeMarket:
-    """Prices are whole ticks inside, and numbers of USD in what it says."""
+    """Prices are whole ticks inside, and numbers of USD in what it says; the kind and expiry are in the name."""
 
     def __init__(self, name: str, identity: int, tick: float, mid: int, random_: random.Random, trades: bool) -> None:
         self.name = name
@@ -21,7 +23,8 @@ class FakeMarket:
         self.mid = mid
         self.random = random_
         self.trading = trades
-        self.kind = "future"
+        self.kind = "option" if name.count("-") == 3 else "future"
+        self.ended = False
         self.told: dict[str, Any] = {}
         self.time = STARTED
         self.change_id = 1_000
@@ -57,10 +60,23 @@ class FakeMarket:
     def snapshot(self) -> dict[str, Any]:
         return self._says("snapshot", changes({}, self.bids, self.tick), changes({}, self.asks, self.tick))
 
+    @property
+    def expiry(self) -> int:
+        """08:00 UTC of the day in the name, ms."""
+        day = self.name.split("-")[1]
+        if day == "PERPETUAL":
+            return NEVER
+        at = datetime.strptime(day, "%d%b%y").replace(tzinfo=UTC) + timedelta(hours=8)
+        return int(at.timestamp() * 1_000)
+
     def instrument(self) -> dict[str, Any]:
         coin = self.name.split("_", maxsplit=1)[0]
         perpetual = self.name.endswith("PERPETUAL")
-        return {
+        contract = {}
+        if self.kind == "option":
+            strike, letter = self.name.split("-")[2:]
+            contract = {"strike": float(strike), "option_type": "call" if letter == "C" else "put"}
+        return contract | {
             "instrument_name": self.name,
             "instrument_id": self.identity,
             "kind": self.kind,
@@ -68,15 +84,16 @@ class FakeMarket:
             "quote_currency": "USD",
             "settlement_currency": "USDC",
             "tick_size": self.tick,
+            "price_unit": "0.1" if coin == "BTC" else "0.01",
             "contract_size": 0.001,
             "min_trade_amount": 0.001,
             "maker_commission": -0.0001,
             "taker_commission": 0.0005,
             "is_active": True,
-            "state": "open",
+            "state": self.told.get("state", "open"),
             "settlement_period": "perpetual" if perpetual else "month",
             "creation_timestamp": STARTED,
-            "expiration_timestamp": 32_503_708_800_000,
+            "expiration_timestamp": self.expiry,
         }
 
     def ticker(self) -> dict[str, Any]:

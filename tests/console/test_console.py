@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
+from penstock.simulation.local_venue import UNSAFE as DEMO_UNSAFE
+
 from .market import FakeMarket
 from .page import screenshot, visit
 from .venue import UNSAFE, FakeVenue
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.needs_browser
 
 BITCOIN = "BTC_USDC-PERPETUAL"
 ETHER = "ETH_USDC-PERPETUAL"
+OPTION = "BTC_USDC-25NOV26-62000-C"
 LIBRARY_MISSING = "Failed to load resource: the server responded with a status of 404 (Not Found)"
 LADDER_LEVELS = 20
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -23,6 +26,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 async def texts(page: Page, selector: str) -> list[str]:
     return [text.strip() for text in await page.locator(selector).all_text_contents()]
+
+
+def list_option(venue: FakeVenue, name: str = OPTION, **told: Any) -> FakeMarket:
+    """One more market, with a coarse tick, whose ticker also says what is `told`."""
+    option = FakeMarket(name, len(venue.markets) + 1, 5, 400, random.Random(7), trades=True)
+    option.told = told
+    venue.markets[name] = option
+    return option
 
 
 async def ladder(page: Page, side: str) -> list[tuple[float, float]]:
@@ -135,9 +146,7 @@ async def test_an_option_listed_meanwhile_is_offered_and_told_of_and_kept_while_
     name = "BTC_USDC-26JUN26-90000-C"
     async with visit(venue.url) as seen:
         page = seen.page
-        option = FakeMarket(name, 4, 5, 400, random.Random(7), trades=True)
-        option.kind, option.told = "option", {"mark_iv": 52.31, "greeks": {"delta": 0.514}}
-        venue.markets[name] = option
+        option = list_option(venue, name, mark_iv=52.31, greeks={"delta": 0.514})
         await page.wait_for_selector(f"#instrument option[value='{name}']", state="attached", timeout=15_000)
         assert await page.input_value("#instrument") == BITCOIN
         await page.select_option("#instrument", name)
@@ -150,10 +159,107 @@ async def test_an_option_listed_meanwhile_is_offered_and_told_of_and_kept_while_
         await venue.step()
         await page.wait_for_selector("#state:has-text('settlement')")
         assert await page.text_content("#rate") == "–"
-        del venue.markets[name], venue.markets["BTC_USDC-26JUN26"]
+        option.ended = venue.markets["BTC_USDC-26JUN26"].ended = True
         await page.wait_for_selector("#instrument option[value='BTC_USDC-26JUN26']", state="detached", timeout=15_000)
         assert await page.input_value("#instrument") == name
         assert seen.complaints == [LIBRARY_MISSING]
+
+
+async def test_a_dated_contract_counts_down_by_venue_time_and_a_perpetual_has_funding_instead(venue: FakeVenue):
+    async with visit(venue.url) as seen:
+        page = seen.page
+        assert await page.is_visible("#rate")
+        assert await page.is_hidden("#expiry")
+        await page.select_option("#instrument", "BTC_USDC-26JUN26")
+        assert await page.is_hidden("#rate")
+        assert await page.get_attribute("#expiry", "title") == "2026-06-26 08:00:00 UTC"
+        expiry = venue.markets["BTC_USDC-26JUN26"].expiry
+        day, hour, minute = 86_400_000, 3_600_000, 60_000
+        for left, text in [
+            (3 * day + 4 * hour + 12 * minute, "3 d 4 h 12 m"),
+            (4 * hour + 58_001, "4 h 0 m"),
+            (12 * minute + 4_001, "12 m 5 s"),
+            (0, "over"),
+        ]:
+            venue.markets[BITCOIN].time = expiry - left  # the venue's time is that of its first market
+            await page.wait_for_selector(f"#expiry:text-is('{text}')", timeout=5_000)
+
+
+async def test_an_expired_option_says_what_it_settled_at_and_what_it_pays(venue: FakeVenue):
+    option = list_option(venue, mark_iv=52.31, mark_price=441.6, index_price=62_345.7)
+    async with visit(f"{venue.url}#{OPTION}") as seen:
+        page = seen.page
+        assert await texts(page, "#mark, #index") == ["441.6", "62,345.7"]
+        assert await page.is_visible("#rate")
+        assert await page.is_visible("#expiry")
+        assert await page.is_hidden("#outcome")
+        option.told["state"] = "settlement"
+        await venue.step()
+        await page.wait_for_selector("#state:text-is('settlement')")
+        assert "no longer trades" in await page.inner_text("#outcome")
+        option.told |= {"state": "expired", "mark_iv": None, "mark_price": 345.7}
+        await venue.step()
+        await page.wait_for_selector("#state:text-is('expired')")
+        assert await page.inner_text("#outcome") == f"{OPTION} has expired: settled at 62,345.7, pays 345.7 USDC a BTC."
+        assert await texts(page, "#expiry") == ["over"]
+        await page.select_option("#instrument", BITCOIN)
+        await page.wait_for_selector("#outcome", state="hidden")
+
+
+async def test_a_link_to_a_contract_that_ended_shows_it_also_after_a_reconnection(venue: FakeVenue):
+    option = list_option(venue, state="expired", mark_price=345.7, index_price=62_345.7)
+    option.ended = True
+    async with visit(f"{venue.url}#{OPTION}") as seen:
+        page = seen.page
+        await page.wait_for_selector("#outcome:visible")
+        assert await ladder(page, "bids") == best(venue, "bids", OPTION)
+        assert await page.title() == f"{OPTION} · Penstock"
+        await venue.drop_connections()
+        await page.wait_for_selector("#connection[data-state='lost']")
+        await page.wait_for_selector("#connection[data-state='live']")
+        await until_drawn(page, option.change_id)
+        assert await page.input_value("#instrument") == OPTION
+        assert await page.is_hidden("#unknown")
+        assert seen.complaints == [LIBRARY_MISSING]
+
+
+async def test_an_unknown_name_in_the_address_is_said_and_the_first_perpetual_shown(venue: FakeVenue):
+    async with visit(f"{venue.url}#BTC_USDC-NOPE") as seen:
+        page = seen.page
+        assert await page.inner_text("#unknown") == f"No instrument is called BTC_USDC-NOPE. This is {BITCOIN}."
+        assert await ladder(page, "bids") == best(venue, "bids")
+        assert page.url.endswith(f"#{BITCOIN}")
+        await page.select_option("#instrument", ETHER)
+        assert await page.is_hidden("#unknown")
+        await page.evaluate("location.hash = '#%'")
+        await page.wait_for_selector("#unknown:has-text('called %.')")
+        assert await page.input_value("#instrument") == BITCOIN
+        await page.evaluate(f"location.hash = '#{ETHER}'")
+        await page.wait_for_selector("#unknown", state="hidden")
+        assert await page.input_value("#instrument") == ETHER
+        assert seen.complaints == [LIBRARY_MISSING]
+
+
+async def test_the_picker_groups_by_coin_kind_and_expiry_with_perpetuals_first(venue: FakeVenue):
+    for contract in ("ETH_USDC-26JUN26-3000-P", "BTC_USDC-26JUN26-100000-C", OPTION):
+        list_option(venue, contract)
+    for strike, letter in ((90_000, "P"), (90_000, "C")):
+        list_option(venue, f"BTC_USDC-26JUN26-{strike}-{letter}")
+    async with visit(venue.url) as seen:
+        groups = await seen.page.evaluate(
+            "[...document.querySelectorAll('optgroup')].map((g) => [g.label, [...g.children].map((o) => o.value)])"
+        )
+    assert groups == [
+        ["BTC perpetuals", [BITCOIN]],
+        ["ETH perpetuals", [ETHER]],
+        ["BTC futures", ["BTC_USDC-26JUN26"]],
+        [
+            "BTC options, 26 Jun 26",
+            ["BTC_USDC-26JUN26-90000-C", "BTC_USDC-26JUN26-90000-P", "BTC_USDC-26JUN26-100000-C"],
+        ],
+        ["BTC options, 25 Nov 26", [OPTION]],
+        ["ETH options, 26 Jun 26", ["ETH_USDC-26JUN26-3000-P"]],
+    ]
 
 
 async def test_the_banner_names_everything_unsafe(venue: FakeVenue):
@@ -235,11 +341,35 @@ async def test_what_the_venue_says_is_text_and_never_markup(venue: FakeVenue):
         assert await texts(seen.page, "#unsafe li") == ["<b>bold</b>"]
 
 
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 800), (1280, 720), (1181, 900)])
-async def test_the_page_fits_the_window_without_scrolling(venue: FakeVenue, width: int, height: int):
-    async with visit(venue.url, width, height) as view:
+BEYOND_THE_WINDOW = """
+    return [...document.querySelectorAll("header *, .strip *")]
+      .filter((element) => element.getBoundingClientRect().right > window.innerWidth)
+      .map((element) => element.id || element.textContent);
+"""
+TOUCHING_THE_BORDER = """
+    const text = document.createRange();
+    return [...document.querySelectorAll("#batches tr > :last-child")].filter((cell) => {
+      text.selectNodeContents(cell);
+      return text.getBoundingClientRect().right > cell.getBoundingClientRect().right - 10;
+    }).length;
+"""
+
+
+@pytest.mark.parametrize("name", [BITCOIN, OPTION])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1920, 1080), (1440, 900), (1366, 768), (1280, 800), (1280, 720), (1181, 900)]
+)
+async def test_the_page_fits_the_window_without_scrolling(venue: FakeVenue, width: int, height: int, name: str):
+    list_option(venue, mark_iv=152.31, greeks={"delta": -0.514}, state="settlement", mark_price=12_441.6)
+    venue.unsafe = [*DEMO_UNSAFE, "Dev clock"]
+    async with visit(f"{venue.url}#{name}", width, height) as view:
         root = "document.documentElement"
         assert await view.page.evaluate(f"[{root}.scrollWidth, {root}.scrollHeight]") == [width, height]
+        assert await evaluate(view.page, BEYOND_THE_WINDOW) == []
+        assert await evaluate(view.page, TOUCHING_THE_BORDER) == 0
+        if width >= 1280:  # one line of figures, at most two of warnings
+            assert await view.page.evaluate("document.querySelector('header').offsetHeight") == 54
+            assert await view.page.evaluate("document.querySelector('.strip').offsetHeight") < 60
 
 
 async def test_a_screenshot_is_a_png_of_the_whole_window(moving_venue: FakeVenue, screenshot_folder: Path):

@@ -20,6 +20,10 @@ FINAL_AFTER = 3  # a batch is final once this many newer ones are posted
 STEP_SECONDS = 0.1
 
 
+class NoSuchInstrument(Exception):
+    """Nothing has the name asked for."""
+
+
 class FakeVenue:
     """Serve the console and its API. `chart_library` is the path of the library, or None for a 404."""
 
@@ -123,7 +127,10 @@ class FakeVenue:
         if method in {"public/subscribe", "public/unsubscribe"}:
             answer["result"] = params["channels"]
         elif method in METHODS:
-            answer["result"] = METHODS[method](self, params)
+            try:
+                answer["result"] = METHODS[method](self, params)
+            except NoSuchInstrument:
+                answer["error"] = {"code": 13020, "message": "not_found"}
         else:
             answer["error"] = {"code": -32601, "message": "Method not found"}
         await socket.send_json(answer)
@@ -146,7 +153,14 @@ class FakeVenue:
             await socket.close()
 
     def _market(self, params: dict[str, Any]) -> FakeMarket:
-        return self.markets[params["instrument_name"]]
+        market = self.markets.get(params["instrument_name"])
+        if market is None:
+            raise NoSuchInstrument
+        return market
+
+    def _listed(self, params: dict[str, Any]) -> list[dict[str, Any]]:
+        ended = params.get("expired", False)
+        return [market.instrument() for market in self.markets.values() if market.ended == ended]
 
     def _append_batch(self) -> dict[str, Any]:
         """One more batch, posted; the one that is old enough becomes final."""
@@ -183,7 +197,8 @@ class FakeVenue:
 METHODS: dict[str, Callable[[FakeVenue, dict[str, Any]], Any]] = {
     "public/get_time": lambda venue, _: next(iter(venue.markets.values())).time,
     "public/status": lambda venue, _: {"locked": False, "engine": "spec", "unsafe": venue.unsafe},
-    "public/get_instruments": lambda venue, _: [market.instrument() for market in venue.markets.values()],
+    "public/get_instruments": lambda venue, params: venue._listed(params),
+    "public/get_instrument": lambda venue, params: venue._market(params).instrument(),
     "public/ticker": lambda venue, params: venue._market(params).ticker(),
     "public/get_last_trades_by_instrument": lambda venue, params: {
         "trades": venue._market(params).trades[: -params["count"] - 1 : -1],

@@ -76,9 +76,12 @@ def traded(market: int, side: int, maker: Mapping[int, int], taker: Mapping[int,
 
 
 def liquidated(  # long: what is due differs by contract
-    market: int, held: int, cash: int, size: int = 7_000, away: int = 0, **terms: Any
+    market: int, held: int, cash: int, size: int = 7_000, away: int = 0, beside: int = 100, **terms: Any
 ) -> Scene:
-    """A forced trade in one market, `away` price units worse than the mark, of whoever holds that and a future."""
+    """A forced trade in one market, `away` price units worse than the mark, of whoever holds that and a future.
+
+    `beside` is how much of the future.
+    """
     listing = BOOK[market]
     listed = {
         FUTURE_ID: BOOK[FUTURE_ID],
@@ -87,7 +90,7 @@ def liquidated(  # long: what is due differs by contract
     side = SELL if held > 0 else BUY
     price = listed[market].state["mark_price"] + (away if side == BUY else -away)
     maker = Part(order={"price": price, "size": size}, holds={market: held})
-    return play(listed, maker, Part(cash=cash, holds={FUTURE_ID: 100, market: held}, dies=True), market, side=side)
+    return play(listed, maker, Part(cash=cash, holds={FUTURE_ID: beside, market: held}, dies=True), market, side=side)
 
 
 def _built(market: int, side: int, ppm: int) -> Scene:
@@ -118,12 +121,12 @@ SCENES: Final[dict[str, Callable[[], Scene]]] = {
     "above the cap and shrinking": lambda: traded(PUT_OUT, SELL, SHORT, LONG, position_cap=1),
     "a liquidated perpetual": lambda: liquidated(PERPETUAL, HELD, 100_000_000, away=500),
     "a liquidated future": lambda: liquidated(FUTURE_ID, -HELD, 100_000_000, away=6_000),
-    "a liquidated short call": lambda: liquidated(CALL_OUT, -HELD, 900_000_000, away=6_001),
+    "a liquidated short call": lambda: liquidated(CALL_OUT, -HELD, 900_000_000, away=2_250),
     "a liquidated long call": lambda: liquidated(CALL_IN, HELD, 1_000, away=6_001),
     "a liquidated short put, a slice": lambda: liquidated(
         PUT_DEEP, -HELD, 900_000_000, size=14_100, liquidation_slice=1_000_000_000
     ),
-    "a liquidated option at a tick": lambda: liquidated(FULL_PUT, HELD, -100_000, away=4),
+    "a liquidated option at a tick": lambda: liquidated(FULL_PUT, HELD, -100_000, away=1),
     "a fee of what is left, a rebate of that": lambda: liquidated(
         PERPETUAL, HELD, 51_234, away=1, maker_fee_ppm=-200
     ),

@@ -27,13 +27,14 @@ from referee_contracts import (
     traded,
 )
 from referee_mutants import bench_of, put_steps, with_market
-from referee_scenes import INDEX, TIME, Part, Scene, play
+from referee_scenes import INDEX, MAKER_ID, TAKER_ID, TIME, Part, Scene, play
 from referee_world import ZERO, Court, compare, contents_of
 
 from penstock.protocol.commands import BUY, SELL
-from penstock.protocol.ledger import MARKET_LEAF, TERMS
+from penstock.protocol.ledger import MARKET_LEAF, TERMS, Domains
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.verdicts import Finding
+from penstock.protocol.words import keccak
 from penstock.settlement.disputes import trade_witness
 from penstock.settlement.local_chain import open_chain
 from penstock.simulation.profiles import CHAIN_OF_CONTRACTS
@@ -232,10 +233,10 @@ def test_what_is_owed_to_builders_stays_inside_its_width(court: Court):
     [
         (CALL_OUT, {"expiry": NOW + 1, "flags": EXPIRED}),
         (FUTURE_ID, {"expiry": NOW}),
-        (FUTURE_ID, {"priced_at": TIME - 60 * MICRO - 1}),
         (CALL_OUT, {"priced_at": TIME - 60 * MICRO - 1}),
         (CALL_OUT, {"liquidation_slice": 30_000 * HELD}),
-        (CALL_OUT, {"liquidation_band_ppm": 9_980}),
+        (CALL_OUT, {"liquidation_band_ppm": 3_300}),
+        (CALL_OUT, {"mark_price": 7_900}),
         (CALL_OUT, {"tick": 0}),
         (CALL_OUT, {"lot": 0}),
     ],
@@ -243,10 +244,31 @@ def test_what_is_owed_to_builders_stays_inside_its_width(court: Court):
 def test_a_liquidation_needs_markets_that_go_on_and_stays_in_its_band_and_slice(
     court: Court, market: int, changes: dict[str, int]
 ):
-    # 6,000 is within one percent of the index, though not of the mark.
-    staged = liquidated(CALL_OUT, -HELD, 900_000_000, size=14_200, away=6_000)
+    # 2,000 is within a quarter of the mark of 9,000, and within one percent of the index.
+    staged = liquidated(CALL_OUT, -HELD, 900_000_000, size=14_200, away=2_000)
     assert finding(court, staged) == Finding.HONEST
     assert finding(court, staged, changed(staged, market, **changes)) == Finding.LIQUIDATION_WRONG
+
+
+@pytest.mark.parametrize(("beside", "found"), [(100, Finding.HONEST), (10_000, Finding.LIQUIDATION_WRONG)])
+def test_a_position_without_a_fresh_price_shields_half_its_size_at_the_index(court: Court, beside: int, found: Finding):
+    # 600 million are missing; 100 units of a future at 600,000 count 30 million better, 10,000 count 3,000 million.
+    staged = liquidated(CALL_OUT, -HELD, 900_000_000, size=14_200, away=2_000, beside=beside)
+    assert finding(court, staged) == Finding.HONEST
+    stale = {"priced_at": TIME - 60 * MICRO - 1}
+    assert finding(court, staged, changed(staged, FUTURE_ID, **stale)) == found
+
+
+def test_a_liquidation_may_meet_another_subaccount_of_the_same_owner_and_an_order_may_not(court: Court):
+    for staged, found in (
+        (SCENES["a liquidated short call"](), Finding.HONEST),
+        (traded(CALL_OUT, BUY, SHORT, LONG), Finding.SELF_TRADE),
+    ):
+        maker, taker = (staged.tree._leaves[number] for number in (MAKER_ID, TAKER_ID))
+        twin = staged.tree.copy()
+        twin._leaves[TAKER_ID] = maker[:20] + taker[20:]
+        twin._accounts.set(TAKER_ID, keccak(Domains.ACCOUNT_LEAF + twin._leaves[TAKER_ID]))
+        assert finding(court, staged, twin) == found
 
 
 def test_a_liquidation_does_not_go_on_in_a_halt(court: Court):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 from msgspec.structs import replace
 
@@ -92,6 +93,36 @@ async def round_of(node, keeper):
     await asyncio.sleep(0)
     assert not keepers.refused
     return dict(keepers.sent)
+
+
+async def by_get(node, method, **params):
+    async with aiohttp.ClientSession() as session, session.get(f"{node.url}api/v2/{method}", params=params) as answer:
+        return await answer.json()
+
+
+async def test_a_get_takes_every_parameter_that_a_post_takes(node):
+    await publish(node, FUTURE, INDEX)
+    asked = {"subaccount": 1, "instrument_name": FUTURE, "size": -10_000, "price": 590_000}
+    by_post = (await call(node, "penstock/what_if", **asked))["result"]
+    assert (await by_get(node, "penstock/what_if", **asked))["result"] == by_post
+    assert (await by_get(node, "public/get_instruments", expired="true"))["result"] == []
+    assert len((await by_get(node, "public/get_instruments", expired="false", kind="option"))["result"]) == 2
+    for params, allowed in (
+        ({"expired": "1"}, "true or false"),
+        ({"kind": "foo"}, "future, option or any"),
+    ):
+        assert (await by_get(node, "public/get_instruments", **params))["error"]["data"]["allowed"] == allowed
+    refused = await by_get(node, "penstock/what_if", **(asked | {"price": "3e5"}))
+    assert refused["error"]["data"] == {
+        "reason": "Expected int | null, got str", "param": "price", "allowed": "price units, 0 to 2^40 - 1"
+    }  # fmt: skip
+
+
+async def test_a_contract_without_a_price_is_stale_and_has_none(node):
+    shown = await ticker(node, FUTURE)
+    assert (shown["state"], shown["mark_price"], shown["index_price"]) == ("stale", None, None)
+    found = (await call(node, "penstock/what_if", subaccount=1, instrument_name=FUTURE, size=1_000))["result"]
+    assert found["state"] == "stale"
 
 
 async def test_what_was_listed_is_told_in_deribits_words(node):
@@ -186,6 +217,8 @@ async def test_keepers_end_a_market_at_its_time_and_pay_every_position_out(node)
     node.clock.advance_to(end)
     await submit(node, seal(SEPARATOR, PublishPrice(0, end, INDEX, INDEX), ORACLES))
     assert (await ticker(node, CALL_OPTION))["state"] == "settlement"
+    ending = (await call(node, "public/get_instrument", instrument_name=CALL_OPTION))["result"]
+    assert not ending["is_active"]
     pen = Pen(node.clock.now())
     late = replace(pen.order(1, BUY, MARK, 1_000, 31), market=number_of(node, CALL_OPTION))
     assert (await submit(node, pen.seal(late))).outcomes[0].reason == "MARKET_EXPIRED"
@@ -194,11 +227,17 @@ async def test_keepers_end_a_market_at_its_time_and_pay_every_position_out(node)
     assert sent["ExpireMarket"] == 3
     sent = await round_of(node, "end_contracts")
     assert sent == {"ExpirePosition": 2}
-    assert (await ticker(node, CALL_OPTION))["state"] == "expired"
+    shown = await ticker(node, CALL_OPTION)
+    assert (shown["state"], shown["delivery_price"], shown["mark_price"]) == ("expired", 60_000.0, 0.0)
     assert [node.engine.account(who).positions for who in (1, 2)] == [[], []]
     # At the money: settled at 0, so that the buyer has lost the premium of 300 USD and the seller has it.
     paid = [node.engine.account(who).cash - cash for who, cash in zip((1, 2), before, strict=True)]
     assert paid == [300 * MICRO, -300 * MICRO]
+    told = (await call(node, "public/get_last_settlements_by_instrument", instrument_name=CALL_OPTION))["result"]
+    assert not told["has_more"]
+    shown = [(one["subaccount"], one["position"], one["profit_loss"], one["type"]) for one in told["settlements"]]
+    assert sorted(shown) == [(1, -1.0, "300.000000", "delivery"), (2, 1.0, "-300.000000", "delivery")]
+    assert {(one["index_price"], one["mark_price"]) for one in told["settlements"]} == {(60_000.0, 0.0)}
     live = (await call(node, "public/get_instruments", currency="BTC"))["result"]
     assert [one["instrument_name"] for one in live] == [BTC]
     ended = (await call(node, "public/get_instruments", currency="BTC", expired=True))["result"]

@@ -107,7 +107,8 @@ class Watch:
         assert (maker.price, maker.nonce, maker.side) == (event.price, event.maker_nonce, 1 - event.taker_side)
         assert not is_dead(self.shadow, self.shadow.accounts[event.maker], maker, time), "I27"
         assert event.price <= event.taker_price if event.taker_side == BUY else event.price >= event.taker_price
-        assert self.shadow.accounts[event.maker].owner != self.shadow.accounts[event.taker].owner
+        assert event.maker != event.taker
+        assert event.liquidation or self.shadow.accounts[event.maker].owner != self.shadow.accounts[event.taker].owner
         assert 0 < event.size <= maker.size
         assert event.taker_fee >= 0 and event.builder_fee >= 0
         assert event.maker_fee + event.taker_fee >= 0, "a rebate never exceeds the fee of its trade"

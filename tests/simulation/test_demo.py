@@ -45,7 +45,7 @@ def flat(report: dict, before: str = "") -> list[str]:
     """The names of a report's fields, dotted; what is counted by name is one field."""
     names = []
     for name, value in report.items():
-        nested = isinstance(value, dict) and name not in ("refused", "findings", "at_the_money")
+        nested = isinstance(value, dict) and name not in ("refused", "findings", "at_the_money", "strangers")
         names += flat(value, f"{before}{name}.") if nested else [before + name]
     return names
 
@@ -70,7 +70,7 @@ def test_the_demo_mirrors_the_recording_and_everybody_leaves_with_their_money(tm
     assert report["trades"] > 500
     assert report["batches"] >= 3
     assert report["ledger_entries"] > report["trades"]
-    assert report["exits"] == {"subaccounts": 33, "proved": 33, "paid": 33}
+    assert report["exits"] == {"subaccounts": 33, "proved": 33, "paid": 33, "holding": 0}
     assert report["conservation"]["difference"] == 0
     assert report["conservation"]["held"] > 0, "taker fees end in the insurance fund"
     assert report["settlement_root"] == report["settlement_root_on_chain"]
@@ -124,6 +124,58 @@ def test_a_strangers_deposit_is_counted_and_left_alone(tmp_path):
     assert report["conservation"]["vault"] == report["conservation"]["held"] + 5_000_000
 
 
+async def test_options_of_the_guest_are_closed_and_those_of_a_stranger_are_told_and_left_alone():
+    from dated_venue import owner_session, take, until
+
+    from penstock.participants.client import GatewayClient
+    from penstock.protocol.signing import Signer
+    from penstock.settlement.vault import open_subaccount
+    from penstock.simulation.accounts import Trader, everybody, guest
+    from penstock.simulation.demo import Demo, DemoOptions
+
+    key, deposit, held = b"\x5a" * 32, 50_000_000_000, {}
+    stranger = Trader("stranger", "", len(everybody()) + 1, key, key)
+
+    async def visit(demo: Demo) -> None:
+        local = demo.venue.local
+        payer, token = local.chain.accounts()[9], local.deployment.token
+        await asyncio.to_thread(token.send, "mint", payer, deposit, sender=payer)
+        await asyncio.to_thread(token.send, "approve", local.deployment.vault.address, deposit, sender=payer)
+        await asyncio.to_thread(open_subaccount, local.deployment.vault, Signer(key).address, deposit, payer)
+        await demo.venue.credited(len(everybody()) + 1)
+        async with await GatewayClient.connect(demo.venue.node.url) as client:
+            separator = bytes.fromhex((await client.call("penstock/get_domain"))["separator"][2:])
+
+            async def quoted():
+                options = await client.call("public/get_instruments", {"currency": "BTC", "kind": "option"})
+                options = sorted(options, key=lambda one: one["expiration_timestamp"])
+                tickers = [
+                    await client.call("public/ticker", {"instrument_name": one["instrument_name"]}) for one in options
+                ]
+                found = [one["instrument_name"] for one in tickers if one["best_ask_price"]]
+                held.update(first=found[0], last=found[-1]) if found else None
+                return len(found) > 10
+
+            await until(quoted)
+            wanted = [held["first"], held["last"]]
+            for trader, names in ((guest(), wanted), (stranger, wanted[1:])):
+                session = owner_session(client, trader, separator)
+                for name in names:
+                    held[trader.subaccount, name] = await take(client, session, name)
+
+    report = await Demo(DemoOptions(seconds=15, levels=5, port=0), lambda _: None).run(visit)
+    assert held["first"] != held["last"]
+    assert held[guest().subaccount, held["first"]] > 0 and held[guest().subaccount, held["last"]] > 0
+    bought = held[stranger.subaccount, held["last"]]
+    assert problems(report) == []
+    assert report["dated"]["closed"]["strangers"] == {held["last"]: pytest.approx(-bought)}
+    assert report["exits"]["proved"] == report["exits"]["paid"] == 33
+    assert 1 <= report["exits"]["holding"] <= 2, "the maker, and perhaps the taker, are short to the stranger"
+    conservation = report["conservation"]
+    assert conservation["open"] > 0 and conservation["difference"] == 0
+    assert conservation["strangers"] < deposit, "the fee of its option is paid"
+
+
 def start(*options: str) -> tuple[subprocess.Popen, str]:
     """A demo without end, and where it listens."""
     running = subprocess.Popen(
@@ -162,7 +214,8 @@ def test_the_guides_programs_run_against_a_demo_as_they_stand(tmp_path):
     running, url = start("--levels", "5", "--home", str(tmp_path / "home"))
     try:
         until_it_trades(url)
-        for page, wanted in {"docs/start.md": 2, "docs/concepts/receipts.md": 1}.items():
+        pages = {"docs/start.md": 2, "docs/concepts/receipts.md": 1, "docs/concepts/contracts.md": 1}
+        for page, wanted in pages.items():
             programs = re.findall(r"^```python\n(.*?)^```", (REPOSITORY / page).read_text(), re.DOTALL | re.MULTILINE)
             assert len(programs) == wanted
             for program in programs:

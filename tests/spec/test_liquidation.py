@@ -246,13 +246,22 @@ def test_a_liquidated_accounts_own_orders_are_met_dead():
     assert ("cancelled", SMALL, 50, 100, Cause.DEAD) in story(world.liquidate(SMALL))
 
 
-def test_orders_of_the_same_owner_are_cancelled_not_filled():
+def test_another_subaccount_of_the_same_owner_is_traded_with_and_shields_nothing():
     world = small_long()
     world.deposit(4, 10_000 * USDC, owner=owner_of(SMALL))
     world.walk_price(DUE)
-    order = world.order(4, BUY, DUE, 100_000)
-    world.send(order, signers=(owner_of(SMALL),))
-    assert story(world.liquidate(SMALL)) == [("cancelled", 4, 16, 100_000, Cause.SELF_TRADE)]
+    for slot in range(16, 26):
+        world.send(world.order(4, BUY, DUE, 100, slot=slot), signers=(owner_of(SMALL),))
+    world.buy(OTHER, DUE, 100_000)
+    events = story(world.liquidate(SMALL))
+    assert events == [("traded", 4, SMALL, DUE, 100)] * 10 + [("traded", OTHER, SMALL, DUE, 99_000)]
+
+
+def test_its_own_orders_are_met_dead():
+    world = small_long()
+    world.buy(SMALL, DUE - 1, 100)
+    world.walk_price(DUE)
+    assert story(world.liquidate(SMALL)) == [("all cancelled", SMALL), ("cancelled", SMALL, 16, 100, Cause.DEAD)]
 
 
 def test_a_partial_close_leaves_the_rest_for_the_next_poke():

@@ -117,10 +117,12 @@ def test_crowding_moves_initial_margin_to_the_whole_notional():
 
 
 def test_a_liquidation_of_options_is_banded_and_sliced_by_the_index():
-    """A band of 1 % of an index of 100,000 is 1,000 USD around the mark, and never below a tick."""
+    """A band of 1 % of an index of 100,000 is 1,000 USD around the mark; of a mark of 2,000 a quarter is less."""
     judged = market(CALL, INDEX)
-    assert (band_price(judged, 0), band_price(judged, 1)) == (30_000, 10_000)
-    assert band_price(market(CALL, INDEX, mark=3), 1) == 1
+    assert (band_price(judged, 0), band_price(judged, 1)) == (25_000, 15_000)
+    dear = market(CALL, INDEX, mark=100_000)
+    assert (band_price(dear, 0), band_price(dear, 1)) == (110_000, 90_000)
+    assert [band_price(market(CALL, INDEX, mark=3), side) for side in (0, 1)] == [4, 2], "a tick at least"
     assert slice_of(judged, WHOLE) == WHOLE
     assert slice_of(judged, 2 * WHOLE) == 40_000, "200,000 USD at the index: a fifth"
 

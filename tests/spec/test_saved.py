@@ -13,7 +13,7 @@ from penstock.simulation.streams import Stream
 from penstock.spec.digest import engine_root, state_words
 from penstock.spec.saved import load, read, save
 from penstock.spec.saved_words import Words, shortened
-from penstock.spec.state import State
+from penstock.spec.state import EXPIRED, State
 from world import World
 
 WORDS = st.one_of(st.integers(-(1 << 255), (1 << 255) - 1), st.integers(-300, 300))
@@ -156,6 +156,12 @@ BROKEN = {
     "side is 2": lambda s: setattr(first(s.accounts[2].orders), "side", 2),
     "a position of 0": lambda s: setattr(s.accounts[3].positions[0], "size", 0),
     "number of accounts": lambda s: s.accounts.clear(),
+    "deposits is": lambda s: setattr(s, "deposits", 1 << 63),
+    "cash is -1": lambda s: setattr(s.accounts[0], "cash", -1),
+    "filled is": lambda s: setattr(first(s.accounts[1].orders), "filled", (1 << 48) - 1),
+    "dust is": lambda s: setattr(s.markets[0], "dust", 1 << 95),
+    "index × time is 1": lambda s: setattr(s.markets[0], "window_sum", 1),
+    "has ended without an expiry": lambda s: setattr(s.markets[0], "flags", EXPIRED),
 }
 
 

@@ -19,25 +19,15 @@ impl Draft {
     /// A copy of the account's holding.
     #[inline]
     pub fn of(state: &State, account: &Account, market: MarketIndex) -> Draft {
-        Draft::weighed(state, account, market, true)
-    }
-
-    /// The same; without `weigh`, what other positions require is left at 0.
-    #[inline]
-    pub fn weighed(state: &State, account: &Account, market: MarketIndex, weigh: bool) -> Draft {
         let mut draft =
             Draft { cash: account.cash, position: Position::default(), others: Risk::default(), others_count: 0 };
-        for exposure in account.exposures.held() {
-            let position = exposure.position();
-            if exposure.market == market {
-                draft.position = position;
+        for held in account.exposures.held() {
+            if held.market == market {
+                draft.position = held.position();
                 continue;
             }
-            let held = state.market(exposure.market);
-            draft.others.equity += position.worth(held.leaf.mark_price, held.leaf.funding_index);
-            if weigh {
-                draft.others.initial += held.initial(position.size);
-            }
+            draft.others.equity += state.gauge(held.market).worth(&held.position());
+            draft.others.initial += state.initial(held.market, held.size);
             draft.others_count += 1;
         }
         draft
@@ -55,6 +45,12 @@ impl Draft {
     pub fn risk(&self, market: &Market) -> Risk {
         let own = market.initial(self.position.size);
         Risk { equity: self.equity(market), initial: self.others.initial + own, maintenance: 0 }
+    }
+
+    /// Initial requirement of the positions in other markets.
+    #[inline]
+    pub fn others_initial(&self) -> u128 {
+        self.others.initial
     }
 
     /// Positions held in all.

@@ -161,11 +161,11 @@ fn reserve(account: &mut Account, order: &Order, size: i64, count: i32) {
         return;
     }
     account.open_orders = account.open_orders.saturating_add_signed(count);
-    account.exposures.change(order.market, |exposure| {
+    account.exposures.reserve(order.market, |reserved| {
         if order.reduce_only {
-            exposure.reduce_only = exposure.reduce_only.saturating_add_signed(count as i16);
+            reserved.reduce_only = reserved.reduce_only.saturating_add_signed(count as i16);
         } else {
-            let lots = &mut exposure.lots[usize::from(order.side)];
+            let lots = &mut reserved.lots[usize::from(order.side)];
             *lots = lots.saturating_add_signed(size);
         }
     });
@@ -214,20 +214,17 @@ fn trade(state: &mut State, event: &say::Traded) {
 fn fill(state: &mut State, index: MarketIndex, subaccount: u32, event: &say::Traded, change: i64, fee: i128) {
     let leaf = &mut state.markets[usize::from(index)].leaf;
     let account = &mut state.accounts[subaccount as usize];
-    let cash = &mut account.cash;
-    account.exposures.change(index, |exposure| {
-        let mut position = exposure.position();
-        leaf.size_funding = leaf.size_funding - position.size_funding();
-        leaf.entry_total -= position.entry;
-        leaf.open_interest -= i128::from(position.size.max(0));
-        leaf.dust += position.fill(cash, change, event.price, fee, leaf.funding_index);
-        if position.size != 0 {
-            leaf.size_funding = leaf.size_funding + position.size_funding();
-            leaf.entry_total += position.entry;
-            leaf.open_interest += i128::from(position.size.max(0));
-        }
-        exposure.hold(position);
-    });
+    let mut position = account.exposures.position(index);
+    leaf.size_funding = leaf.size_funding - position.size_funding();
+    leaf.entry_total -= position.entry;
+    leaf.open_interest -= i128::from(position.size.max(0));
+    leaf.dust += position.fill(&mut account.cash, change, event.price, fee, leaf.funding_index);
+    if position.size != 0 {
+        leaf.size_funding = leaf.size_funding + position.size_funding();
+        leaf.entry_total += position.entry;
+        leaf.open_interest += i128::from(position.size.max(0));
+    }
+    account.exposures.hold(index, &position);
 }
 
 fn set_filled(state: &mut State, subaccount: u32, slot: u16, leaf: SlotLeaf) {

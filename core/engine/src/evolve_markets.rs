@@ -14,11 +14,13 @@ pub fn price(state: &mut State, event: &say::PricePublished) {
     (leaf.window_sum, leaf.priced_since) = (event.window_sum, event.priced_since);
     leaf.crowding = event.crowding;
     leaf.flags &= !flag::STALE;
+    state.gauge_again(index_of(state, event.market));
 }
 
 pub fn funding(state: &mut State, event: &say::FundingAccrued) {
     let leaf = &mut market(state, event.market).leaf;
     (leaf.funding_index, leaf.funded_at, leaf.rate_time) = (event.funding_index, event.funded_at, 0);
+    state.gauge_again(index_of(state, event.market));
 }
 
 pub fn list(state: &mut State, event: &say::MarketListed) {
@@ -30,6 +32,7 @@ pub fn list(state: &mut State, event: &say::MarketListed) {
 pub fn flag(state: &mut State, event: &say::MarketFlagged) {
     let market = market(state, event.market);
     (market.leaf.flags, market.until, market.flagged_at) = (event.flags, event.until, event.flagged_at);
+    state.gauge_again(index_of(state, event.market));
     state.guardian_nonce = state.guardian_nonce.max(event.nonce);
 }
 
@@ -46,21 +49,19 @@ pub fn expire(state: &mut State, event: &say::MarketExpired) {
     (leaf.funding_index, leaf.rate_time, leaf.window_sum) = (event.funding_index, 0, 0);
     (leaf.premium, leaf.crowding) = (0, 0);
     leaf.flags = leaf.flags & flag::SHORTFALL_BOOKED | flag::EXPIRED;
+    state.gauge_again(index_of(state, event.market));
 }
 
 pub fn expire_position(state: &mut State, event: &say::PositionExpired) {
     let index = index_of(state, event.market);
     let leaf = &mut state.markets[usize::from(index)].leaf;
     let account = &mut state.accounts[event.subaccount as usize];
-    let cash = &mut account.cash;
-    account.exposures.change(index, |exposure| {
-        let mut position = exposure.position();
-        leaf.size_funding = leaf.size_funding + claim_left(&position, leaf.mark_price, leaf.funding_index);
-        leaf.entry_total -= position.entry;
-        leaf.open_interest -= i128::from(position.size.max(0));
-        leaf.dust += position.fill(cash, -position.size, leaf.mark_price, 0, leaf.funding_index);
-        exposure.hold(position);
-    });
+    let mut position = account.exposures.position(index);
+    leaf.size_funding = leaf.size_funding + claim_left(&position, leaf.mark_price, leaf.funding_index);
+    leaf.entry_total -= position.entry;
+    leaf.open_interest -= i128::from(position.size.max(0));
+    leaf.dust += position.fill(&mut account.cash, -position.size, leaf.mark_price, 0, leaf.funding_index);
+    account.exposures.hold(index, &position);
 }
 
 pub fn pay_builder(state: &mut State, event: &say::BuilderPaid) {

@@ -11,7 +11,7 @@ use penstock_protocol::records::{ExpireMarket, ExpirePosition, ListMarket};
 use penstock_protocol::terms::Template;
 use penstock_state::{Market, State};
 
-use crate::liquidation::shortfall;
+use crate::liquidation::{lacking, shortfall};
 use crate::moment::{Moment, Scratch};
 use crate::prices::{gathered, in_window};
 
@@ -105,7 +105,7 @@ fn settlement_index(market: &Market) -> u64 {
     ((leaf.window_sum + in_window(market, expiry)) / u128::from(covered)) as u64
 }
 
-/// Close a position of an expired market at its settlement price; cover what cash an empty account then lacks.
+/// Close a position of an expired market at its settlement price, and cover what the account then lacks.
 pub fn decide_position_expiry(
     state: &State,
     scratch: &mut Scratch,
@@ -116,8 +116,10 @@ pub fn decide_position_expiry(
     let account = state.accounts.get(subaccount as usize).ok_or(Reason::SubaccountUnknown)?;
     let index = state.market_index(number).ok_or(Reason::MarketUnknown)?;
     let market = state.market(index);
-    let held = account.exposures.get(index).map(|exposure| exposure.position());
-    let position = held.filter(|position| position.size != 0).ok_or(Reason::PositionUnknown)?;
+    let position = account.exposures.position(index);
+    if position.size == 0 {
+        return Err(Reason::PositionUnknown);
+    }
     if !market.expired() {
         return Err(if market.over(moment.time) { Reason::ExpiryPending } else { Reason::ExpiryNotDue });
     }
@@ -140,8 +142,11 @@ pub fn decide_position_expiry(
         size: position.size,
         cash: cash - account.cash,
     }));
-    if account.exposures.held().count() == 1 && cash < 0 {
-        let covered = shortfall(state, moment, subaccount, cash, market, leaf.fees)?;
+    // An expired position counts at its settlement price already: closing it leaves equity where it is.
+    let others = account.exposures.held().len() > 1;
+    let missing = lacking(account.cash, cash, others.then(|| state.favoured(account, moment.time).equity));
+    if missing > 0 {
+        let covered = shortfall(state, moment, subaccount, missing, market, leaf.fees)?;
         scratch.events.push(covered);
     }
     Ok(())

@@ -19,7 +19,7 @@ pub fn touch(state: &State, batch: &[Command], at: usize) {
     }
     if let Some((account, slot)) = target(state, batch, at + SLOT_AHEAD) {
         ask(state.slot(account, slot));
-        account.exposures.all().iter().for_each(ask);
+        ask_stakes(account);
         account.sessions.first().into_iter().for_each(ask);
         for handle in met(state, batch, at + SLOT_AHEAD) {
             ask(&state.orders[handle]);
@@ -44,7 +44,7 @@ pub fn touch(state: &State, batch: &[Command], at: usize) {
             let order = &state.orders[handle];
             let account = state.account(order.subaccount);
             ask(state.slot(account, order.slot));
-            account.exposures.all().iter().for_each(ask);
+            ask_stakes(account);
         }
     }
     if let Some((account, slot)) = target(state, batch, at + 1)
@@ -53,6 +53,14 @@ pub fn touch(state: &State, batch: &[Command], at: usize) {
     {
         state.market(order.market).book.with_neighbours(ticket, ask);
     }
+}
+
+/// Positions, two to a cache line, and what orders reserve.
+#[inline]
+fn ask_stakes(account: &Account) {
+    let held = account.exposures.held();
+    held.iter().step_by(2).chain(held.last()).for_each(ask);
+    account.exposures.reserved().iter().for_each(ask);
 }
 
 /// The first orders that an immediate order would meet.

@@ -139,7 +139,7 @@ fn account(state: &State, subaccount: u32, slot: Option<u16>, session: Option<u8
 #[inline]
 pub fn holding(state: &State, subaccount: u32, out: &mut Vec<u8>) {
     let account = state.account(subaccount);
-    let count = account.exposures.held().count() as u8;
+    let count = account.exposures.held().len() as u8;
     let head = AccountHead {
         owner: account.owner,
         flags: 0,
@@ -151,10 +151,10 @@ pub fn holding(state: &State, subaccount: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&subaccount.to_be_bytes()[1..]);
     out.extend_from_slice(&head.pack());
     out.push(count);
-    for exposure in account.exposures.held() {
-        let position = exposure.position();
+    for held in account.exposures.held() {
+        let position = held.position();
         let word = PositionWord {
-            market: state.market(exposure.market).terms.market,
+            market: state.gauge(held.market).market,
             size: position.size,
             entry: position.entry,
             funding: position.funding,

@@ -1,7 +1,7 @@
 //! Deciding the pokes nobody has discretion in: liquidate (first rung) and remove a dead order.
 //!
 //! First rung: cancel the subaccount's orders, then close through the book inside a band around the mark, one slice of
-//! one position a poke. What negative cash a closed account leaves is paid from the fees its market holds, then by the
+//! one position a poke. What of the loss the account cannot pay is paid from the fees that market holds, then by the
 //! insurance fund; the rest is booked on the market, which then takes reduce-only orders only.
 
 use std::cmp::Reverse;
@@ -21,7 +21,11 @@ use crate::moment::{Moment, Scratch};
 /// A position above the slice notional is closed by a fifth at a time.
 const SLICE_PPM: u64 = 200_000;
 
-/// Cancel, then close a slice. Refused unless equity is below maintenance margin on fresh prices.
+/// An option is closed no further from its mark than this part of the mark, or a tick where that is more.
+const OPTION_BAND_PPM: u64 = 250_000;
+
+/// Cancel, then close a slice. Refused unless equity is below maintenance margin, what has no fresh price counted in
+/// the holder's favour.
 pub fn decide_liquidation(
     state: &State,
     scratch: &mut Scratch,
@@ -31,20 +35,18 @@ pub fn decide_liquidation(
     let subaccount = command.subaccount;
     let found = state.accounts.get(subaccount as usize).filter(|_| subaccount != INSURANCE_FUND);
     let account = found.ok_or(Reason::SubaccountUnknown)?;
-    if !state.all_fresh(account, moment.time) {
-        return Err(Reason::PriceStale);
-    }
-    if account.exposures.held().any(|exposure| state.market(exposure.market).over(moment.time)) {
+    if account.exposures.held().iter().any(|held| state.market(held.market).over(moment.time)) {
         // What has reached its expiry cannot be traded, and what it pays is not known or not booked yet.
         return Err(Reason::ExpiryPending);
     }
-    let risk = state.assess(account);
+    let risk = state.favoured(account, moment.time);
     if risk.equity >= risk.maintenance as i128 {
-        return Err(Reason::NotLiquidatable);
+        let fresh = state.all_fresh(account, moment.time);
+        return Err(if fresh { Reason::NotLiquidatable } else { Reason::PriceStale });
     }
-    if account.exposures.held().next().is_none() {
+    if account.exposures.held().is_empty() {
         let market = state.market(0);
-        let covered = shortfall(state, moment, subaccount, account.cash, market, market.leaf.fees)?;
+        let covered = shortfall(state, moment, subaccount, -account.cash, market, market.leaf.fees)?;
         scratch.events.push(covered);
         return Ok(());
     }
@@ -52,13 +54,15 @@ pub fn decide_liquidation(
         let all = AllCancelled { subaccount, stamp: stamp(moment.sequence, moment.member) };
         scratch.events.push(Event::AllCancelled(all));
     }
-    for index in largest_first(state, account) {
+    for index in largest_first(state, account, moment.time) {
         let met = scratch.events.len();
         let result = close(state, scratch, moment, subaccount, account, index)?;
         let walked = scratch.events.len() > met;
         let left = scratch.drafts.taker();
-        if left.count() == 0 && left.cash < 0 {
-            let covered = shortfall(state, moment, subaccount, left.cash, state.market(index), result.sums.fees)?;
+        let equity = (left.count() != 0).then(|| left.equity(state.market(index)) + state.favour(account, moment.time));
+        let missing = lacking(account.cash, left.cash, equity);
+        if missing > 0 {
+            let covered = shortfall(state, moment, subaccount, missing, state.market(index), result.sums.fees)?;
             scratch.events.push(covered);
         }
         if walked {
@@ -66,6 +70,15 @@ pub fn decide_liquidation(
         }
     }
     if scratch.events.is_empty() { Err(Reason::LiquidityMissing) } else { Ok(()) }
+}
+
+/// What an account cannot pay itself after a forced closing that led its cash from `before` to `left`: its negative cash;
+/// while it holds other positions, and has `equity` as a liquidation looks at it, as much of the loss just made as that
+/// is below 0. Nothing is missing below 1.
+///
+/// So a loss is booked where it arose, and not kept open by a scrap that nobody can close.
+pub fn lacking(before: i128, left: i128, equity: Option<i128>) -> i128 {
+    equity.map_or(-left, |equity| (-left).min(before - left).min(-equity))
 }
 
 /// Take an order out of the book that a mass cancel, a revocation or an expiry has killed.
@@ -82,11 +95,18 @@ pub fn decide_removal(
     Ok(())
 }
 
-/// The markets held that trade, largest maintenance requirement first, then lowest id.
-fn largest_first(state: &State, account: &Account) -> Vec<MarketIndex> {
-    let mut held: Vec<_> = account.exposures.held().collect();
-    held.sort_by_key(|exposure| (Reverse(state.market(exposure.market).maintenance(exposure.size)), exposure.market));
-    held.iter().map(|exposure| exposure.market).filter(|&market| !state.market(market).halted()).collect()
+/// The markets held that trade at a fresh price, largest maintenance requirement first, then lowest id.
+///
+/// A long option needs what it is worth, which selling it does not free: it counts as 0.
+fn largest_first(state: &State, account: &Account, time: u64) -> Vec<MarketIndex> {
+    let mut held = account.exposures.held().to_vec();
+    held.sort_by_key(|held| {
+        let market = state.market(held.market);
+        let needs = if market.is_option() && held.size > 0 { 0 } else { market.maintenance(held.size) };
+        (Reverse(needs), held.market)
+    });
+    let trades = |market: &MarketIndex| !state.market(*market).halted() && state.market(*market).fresh(time);
+    held.iter().map(|held| held.market).filter(trades).collect()
 }
 
 /// Match one slice of the position inside the band, as a taker without an order.
@@ -128,26 +148,28 @@ fn close(
 }
 
 /// The worst price a liquidation of `side` may take: mark ∓ band of the reference, rounded to the tick towards the mark,
-/// and at least a tick.
+/// and at least a tick. An option's band is a quarter of its mark at most, or a tick where that is more.
 fn band_price(market: &Market, side: u8) -> u64 {
     let (mark, tick) = (market.leaf.mark_price * PPM, market.terms.tick);
-    let band = market.reference_price() * u64::from(market.terms.liquidation_band_ppm);
+    let mut band = market.reference_price() * u64::from(market.terms.liquidation_band_ppm);
+    if market.is_option() {
+        band = band.min((market.leaf.mark_price * OPTION_BAND_PPM).max(tick * PPM));
+    }
     if side == BUY {
         return ((mark + band) / (PPM * tick) * tick).min((1 << PRICE_BITS) - 1);
     }
     (mark.saturating_sub(band).div_ceil(PPM * tick) * tick).max(tick)
 }
 
-/// Pay a closed account's negative cash: from the fees the market holds, then from the fund; book the rest.
+/// Pay what an account lacks: from the fees the market holds, then from the fund; book the rest.
 pub fn shortfall(
     state: &State,
     moment: &Moment,
     subaccount: u32,
-    cash: i128,
+    missing: i128,
     market: &Market,
     fees: i128,
 ) -> Result<Event, Reason> {
-    let missing = -cash;
     let from_fees = missing.min(fees.max(0));
     let covered = (missing - from_fees).min(state.account(INSURANCE_FUND).cash);
     let booked = missing - from_fees - covered;

@@ -88,11 +88,11 @@ pub fn walk(
         // Nobody walks the book of a market that is over.
         if maker.has_killed(order, moment.time) {
             scratch.events.push(cancelled(state, order, order.size, Cause::Dead));
-        } else if maker.owner == *owner {
+        } else if taker.liquidation && order.subaccount == taker.subaccount {
             // A liquidation has just killed the account's own orders: they are met dead.
-            let dead = taker.liquidation && order.subaccount == taker.subaccount;
-            let cause = if dead { Cause::Dead } else { Cause::SelfTrade };
-            scratch.events.push(cancelled(state, order, order.size, cause));
+            scratch.events.push(cancelled(state, order, order.size, Cause::Dead));
+        } else if maker.owner == *owner && !taker.liquidation {
+            scratch.events.push(cancelled(state, order, order.size, Cause::SelfTrade));
         } else {
             meet(state, scratch, moment, market, taker, order, &mut result)?;
         }

@@ -166,12 +166,12 @@ fn check_counts(place: &Place<'_>) -> Result<(), Reason> {
     let Place { command, account, index, .. } = place;
     let counted = place.counted();
     if command.reduce_only {
-        let exposure = account.exposures.get(*index).copied().unwrap_or_default();
-        if exposure.size == 0 || (exposure.size > 0) == (command.side == BUY) {
+        let size = account.exposures.position(*index).size;
+        if size == 0 || (size > 0) == (command.side == BUY) {
             return Err(Reason::ReduceOnlyWouldGrow);
         }
         let own = counted.is_some_and(|leaving| leaving.reduce_only && leaving.market == *index);
-        if u32::from(exposure.reduce_only) - u32::from(own) >= MAX_REDUCE_ONLY {
+        if u32::from(account.exposures.reserved_in(*index).reduce_only) - u32::from(own) >= MAX_REDUCE_ONLY {
             return Err(Reason::ReduceOnlyLimit);
         }
     }
@@ -214,10 +214,7 @@ fn amended(moment: &Moment, place: &Place<'_>) -> Event {
 #[inline]
 fn enter(state: &State, scratch: &mut Scratch, moment: &mut Moment, place: &Place<'_>) -> Result<(), Reason> {
     let command = place.command;
-    let book = &place.market.book;
-    let meets =
-        book.best(1 - command.side).is_some_and(|best| crosses(command.side, command.price, book.order(best).1));
-    scratch.drafts.begin(command.subaccount, Draft::weighed(state, place.account, place.index, meets));
+    scratch.drafts.begin(command.subaccount, Draft::of(state, place.account, place.index));
     let result = if command.post_only {
         clear_the_touch(state, scratch, moment, place)?;
         Match { remaining: command.size, ..Match::default() }
@@ -350,7 +347,7 @@ fn judge(state: &State, scratch: &Scratch, place: &Place<'_>, result: &Match, re
         if result.sums.open_interest > market.leaf.open_interest.max(market.terms.open_interest_cap.into()) {
             return Err(Reason::OpenInterestCap);
         }
-        let covered = equity >= state.initial_after(account, &change) as i128;
+        let covered = equity >= state.initial_after(account, &change, after.others_initial()) as i128;
         if !covered && (grew || !is_legal(&result.risk, &after.risk(market), grew)) {
             return Err(Reason::MarginTooLow);
         }
@@ -362,7 +359,7 @@ fn judge(state: &State, scratch: &Scratch, place: &Place<'_>, result: &Match, re
         return Err(Reason::PositionLimit);
     }
     change.added.1 = result.remaining;
-    let wanted = state.initial_after(account, &change);
+    let wanted = state.initial_after(account, &change, after.others_initial());
     if equity < wanted as i128 && wanted > state.initial_with_orders(account) {
         return Err(Reason::MarginTooLow);
     }

@@ -87,16 +87,31 @@ fn is_one_step(market: &Market, command: &PublishPrice) -> bool {
 }
 
 /// The mark near the index; an option's between its intrinsic value and the most it can pay, a band of the index beyond
-/// either.
+/// either. In the last half hour also near what the contract will settle at, or between the two.
 fn in_band(market: &Market, command: &PublishPrice) -> bool {
     let (terms, index, mark) = (&market.terms, command.index_price, command.mark_price);
+    let settles = expected_settlement(market, command.published_at, index);
     if !market.is_option() {
-        return within(mark, index, terms.mark_band_ppm, index);
+        let nearest = mark.clamp(index.min(settles), index.max(settles));
+        return within(mark, nearest, terms.mark_band_ppm, nearest);
     }
-    let intrinsic = terms.payoff(index);
-    let most = if terms.option_type == CALL { index } else { terms.strike };
+    let intrinsic = terms.payoff(index).min(terms.payoff(settles));
+    let most = if terms.option_type == CALL { index.max(settles) } else { terms.strike };
     within(mark.min(intrinsic), intrinsic, terms.mark_band_ppm, index)
         && within(mark.max(most), most, terms.mark_band_ppm, index)
+}
+
+/// The settlement index if `index` stands from `at` (µs) to expiry; outside the last 30 minutes, and of a market without
+/// an end, the index itself.
+fn expected_settlement(market: &Market, at: u64, index: u64) -> u64 {
+    let expiry = market.terms.expiry * MICRO;
+    let start = expiry.saturating_sub(SETTLEMENT_WINDOW);
+    if expiry == 0 || at <= start {
+        return index;
+    }
+    let since = if market.leaf.priced_since == 0 { at } else { market.leaf.priced_since };
+    let rest = u128::from(index) * u128::from(expiry - at);
+    ((market.leaf.window_sum + in_window(market, at) + rest) / u128::from(expiry - since.max(start))) as u64
 }
 
 /// Say once that the price is too old: from its age alone, whatever silenced the oracles.

@@ -106,12 +106,14 @@ pub fn decide_delisting(
     Ok(())
 }
 
-/// Above the role's last, and within a minute of venue time, so that a refused command cannot be kept for later.
+/// Above the role's last, not ahead of venue time and a minute behind it at most.
+///
+/// So a refused command cannot be kept for later: the role's next one has a higher nonce.
 fn check_nonce(moment: &Moment, nonce: u64, last: u64) -> Result<(), Reason> {
     if nonce <= last {
         return Err(Reason::NonceUsed);
     }
-    if nonce > moment.time.saturating_add(MAX_NONCE_AHEAD) {
+    if nonce > moment.time {
         return Err(Reason::NonceTooFarAhead);
     }
     if nonce.saturating_add(MAX_NONCE_AHEAD) < moment.time {

@@ -36,6 +36,11 @@ impl Schedule {
         }
     }
 
+    /// Up to which notional the first tier's initial and maintenance parts per million are all there is.
+    pub fn first(&self) -> (u64, u64, u64) {
+        (self.first, self.first_initial, self.first_maintenance)
+    }
+
     /// Initial requirement of a notional.
     #[inline]
     pub fn initial(&self, notional: u128) -> u128 {

@@ -114,25 +114,25 @@ impl State {
     }
 
     fn write_exposures(&self, words: &mut impl Words, account: &Account) {
-        let all = account.exposures.all();
-        words.count(account.exposures.held().count());
-        for exposure in account.exposures.held() {
-            let position = exposure.position();
-            words.word(self.market(exposure.market).terms.market);
+        let (held, reserved) = (account.exposures.held(), account.exposures.reserved());
+        words.count(held.len());
+        for held in held {
+            let position = held.position();
+            words.word(self.market(held.market).terms.market);
             words.word(position.size);
             words.word(position.entry);
             words.word(position.funding);
         }
-        words.count(all.iter().filter(|exposure| exposure.lots != [0, 0]).count());
-        for exposure in all.iter().filter(|exposure| exposure.lots != [0, 0]) {
-            words.word(self.market(exposure.market).terms.market);
-            words.word(exposure.lots[0]);
-            words.word(exposure.lots[1]);
+        words.count(reserved.iter().filter(|reserved| reserved.lots != [0, 0]).count());
+        for reserved in reserved.iter().filter(|reserved| reserved.lots != [0, 0]) {
+            words.word(self.market(reserved.market).terms.market);
+            words.word(reserved.lots[0]);
+            words.word(reserved.lots[1]);
         }
-        words.count(all.iter().filter(|exposure| exposure.reduce_only != 0).count());
-        for exposure in all.iter().filter(|exposure| exposure.reduce_only != 0) {
-            words.word(self.market(exposure.market).terms.market);
-            words.word(exposure.reduce_only);
+        words.count(reserved.iter().filter(|reserved| reserved.reduce_only != 0).count());
+        for reserved in reserved.iter().filter(|reserved| reserved.reduce_only != 0) {
+            words.word(self.market(reserved.market).terms.market);
+            words.word(reserved.reduce_only);
         }
     }
 

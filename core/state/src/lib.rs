@@ -19,8 +19,8 @@ mod what_if;
 pub mod witness;
 mod words;
 
-pub use exposures::{Exposure, MarketIndex};
-pub use market::Market;
+pub use exposures::{Held, MarketIndex, Reserved};
+pub use market::{Gauge, Market};
 pub use pool::Handle;
 pub use risk::Change;
 pub use state::{Account, FilledSlot, Order, State, lives};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use penstock_book::Book;
-use penstock_margin::{Risk, Schedule, ShortOption, crowded, fee_of, funding_rate};
+use penstock_margin::{Position, Risk, Schedule, ShortOption, crowded, fee_of, funding_rate};
 use penstock_protocol::instruments::{CALL, OPTION, PERPETUAL};
 use penstock_protocol::leaves::{MarketLeaf, flag};
-use penstock_protocol::quantities::{CROWDING_SCALE, MICRO};
+use penstock_protocol::quantities::{CROWDING_SCALE, MICRO, PPM};
 use penstock_protocol::terms::MarketTerms;
 
 /// An option's fee is at most an eighth of its premium.
@@ -28,6 +28,113 @@ pub struct Market {
     pub builders: BTreeMap<u32, i128>,
     /// Not zero for an option.
     optional: u16,
+}
+
+/// In one cache line, what weighing a position usually reads of its market. `State::gauge` keeps it equal to the market.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub struct Gauge {
+    funding_index: i128,
+    mark_price: u64,
+    index_price: u64,
+    strike: u64,
+    first: u64,
+    first_initial: u32,
+    first_maintenance: u32,
+    /// The market's id.
+    pub market: u32,
+    kind: Kind,
+}
+
+/// What is required besides the tiers. `Unusual`: ask the market.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Unusual,
+    Plain,
+    Call,
+    Put,
+}
+
+impl Gauge {
+    pub(crate) fn of(market: &Market) -> Gauge {
+        let (first, first_initial, first_maintenance) = market.schedule.first();
+        let kind = if market.is_plain() {
+            Kind::Plain
+        } else if market.expired() || market.leaf.crowding != 0 {
+            Kind::Unusual
+        } else if market.terms.option_type == CALL {
+            Kind::Call
+        } else {
+            Kind::Put
+        };
+        Gauge {
+            funding_index: market.leaf.funding_index,
+            mark_price: market.leaf.mark_price,
+            index_price: market.leaf.index_price,
+            strike: market.terms.strike,
+            first,
+            first_initial: first_initial as u32,
+            first_maintenance: first_maintenance as u32,
+            market: market.terms.market,
+            kind,
+        }
+    }
+
+    /// What a position adds to equity.
+    #[inline]
+    pub fn worth(&self, position: &Position) -> i128 {
+        position.worth(self.mark_price, self.funding_index)
+    }
+
+    /// Whether positions require the tiers on their notional and nothing else.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.kind == Kind::Plain
+    }
+
+    /// `Market::initial` of a plain market inside the first tier.
+    #[inline]
+    pub fn plain_initial(&self, size: i64) -> Option<u128> {
+        let worth = notional(size, self.mark_price);
+        (self.is_plain() && worth <= u128::from(self.first)).then(|| part(worth, self.first_initial))
+    }
+
+    /// `Market::initial` where no more than this line is needed for it.
+    #[inline]
+    pub fn initial(&self, size: i64) -> Option<u128> {
+        let worth = notional(size, self.mark_price);
+        match self.kind {
+            Kind::Unusual => None,
+            Kind::Plain => self.plain_initial(size),
+            Kind::Call | Kind::Put if size >= 0 => Some(worth),
+            kind => self.short_option(size, kind == Kind::Call),
+        }
+    }
+
+    /// `ShortOption::initial` inside the first tier, with nothing crowded.
+    #[inline]
+    fn short_option(&self, size: i64, call: bool) -> Option<u128> {
+        let (strike, index) = (self.strike, self.index_price);
+        let (base, out) = if call {
+            (index, strike.saturating_sub(index))
+        } else {
+            (index.max(self.mark_price), index.saturating_sub(strike))
+        };
+        if notional(size, base) > u128::from(self.first) {
+            return None;
+        }
+        let maintenance = part(notional(size, base), self.first_maintenance);
+        let tiered = part(notional(size, index), self.first_initial);
+        let floor = u128::from((2 * tiered as u64).div_ceil(3));
+        Some(tiered.saturating_sub(notional(size, out)).max(floor).max(maintenance))
+    }
+}
+
+/// So many parts per million of a notional inside the first tier, rounded up.
+#[inline]
+fn part(notional: u128, ppm: u32) -> u128 {
+    (notional as u64 * u64::from(ppm)).div_ceil(PPM).into()
 }
 
 impl Market {
@@ -156,14 +263,16 @@ impl Market {
     }
 
     /// Fee of a fill in 1e-6 USDC: on what changes hands; of an option on the index, at most 12.5 % of the premium.
+    ///
+    /// The most is rounded like the fee: up, and a rebate's towards zero.
     #[inline]
     pub fn trading_fee(&self, size: u64, price: u64, fee_ppm: i32) -> i128 {
         let premium = u128::from(size) * u128::from(price);
         if !self.is_option() {
             return fee_of(premium, fee_ppm);
         }
-        let most = premium.div_ceil(PREMIUM_SHARE) as i128;
-        fee_of(u128::from(size) * u128::from(self.leaf.index_price), fee_ppm).clamp(-most, most)
+        let fee = fee_of(u128::from(size) * u128::from(self.leaf.index_price), fee_ppm);
+        fee.clamp(-((premium / PREMIUM_SHARE) as i128), premium.div_ceil(PREMIUM_SHARE) as i128)
     }
 
     /// What bands and slices of a liquidation are measured in: an option's index, else the mark.
@@ -198,4 +307,14 @@ impl Market {
 #[inline]
 fn notional(size: i64, price: u64) -> u128 {
     u128::from(size.unsigned_abs()) * u128::from(price)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gauge;
+
+    #[test]
+    fn a_gauge_is_one_cache_line() {
+        assert_eq!(size_of::<Gauge>(), 64);
+    }
 }

@@ -22,9 +22,9 @@ impl State {
             maintenance_margin: risk.maintenance,
         };
         let mut view = head.pack().to_vec();
-        view.push(account.exposures.held().count() as u8);
-        for exposure in account.exposures.held() {
-            let (market, position) = (self.market(exposure.market), exposure.position());
+        view.push(account.exposures.held().len() as u8);
+        for held in account.exposures.held() {
+            let (market, position) = (self.market(held.market), held.position());
             let held = PositionView {
                 market: market.terms.market,
                 size: position.size,
@@ -85,10 +85,10 @@ impl State {
     pub fn resting(&self) -> Vec<u8> {
         let mut packed = Vec::new();
         for account in &self.accounts {
-            packed.push(account.exposures.held().count() as u8);
-            for exposure in account.exposures.held() {
-                packed.extend_from_slice(&self.market(exposure.market).terms.market.to_be_bytes()[1..]);
-                packed.extend_from_slice(&exposure.size.to_be_bytes()[1..]);
+            packed.push(account.exposures.held().len() as u8);
+            for held in account.exposures.held() {
+                packed.extend_from_slice(&self.market(held.market).terms.market.to_be_bytes()[1..]);
+                packed.extend_from_slice(&held.size.to_be_bytes()[1..]);
             }
             let living = account.sessions.iter().enumerate().filter(|(_, session)| session.revoked_at == 0);
             packed.push(living.clone().count() as u8);

@@ -2,8 +2,11 @@
 
 use penstock_margin::Risk;
 
-use crate::exposures::{Exposure, MarketIndex};
+use crate::exposures::{MarketIndex, Reserved};
 use crate::state::{Account, State};
+
+/// A position without a fresh price counts at its last mark and one part in so many of its last index better.
+const FAVOUR: i128 = 2;
 
 /// How an account would differ while a command is being decided: its position in one market, lots an order there no
 /// longer reserves, and lots it would add.
@@ -19,45 +22,79 @@ impl State {
     /// Equity = cash + Σ(size × mark − entry) − unsettled funding, and the requirements of the positions.
     pub fn assess(&self, account: &Account) -> Risk {
         let mut risk = Risk { equity: account.cash, initial: 0, maintenance: 0 };
-        for exposure in account.exposures.held() {
-            let (market, position) = (self.market(exposure.market), exposure.position());
-            risk.equity += position.worth(market.leaf.mark_price, market.leaf.funding_index);
-            risk.initial += market.initial(position.size);
-            risk.maintenance += market.maintenance(position.size);
+        for held in account.exposures.held() {
+            risk.equity += self.gauge(held.market).worth(&held.position());
+            risk.initial += self.initial(held.market, held.size);
+            risk.maintenance += self.market(held.market).maintenance(held.size);
         }
         risk
     }
 
-    /// Initial requirement if, per market, the worse of all bids or all asks had filled.
-    pub fn initial_with_orders(&self, account: &Account) -> u128 {
-        account.exposures.all().iter().map(|exposure| self.worse_side(exposure)).sum()
+    /// Equity and maintenance as a liquidation at `time` looks at them.
+    ///
+    /// A position without a fresh price counts at its last mark moved by half its last index in its holder's favour, and
+    /// needs no margin: a price that is not known liquidates nobody, and shields nothing but about its own size.
+    pub fn favoured(&self, account: &Account, time: u64) -> Risk {
+        let mut risk = self.assess(account);
+        risk.equity += self.favour(account, time);
+        for held in account.exposures.held() {
+            if !self.market(held.market).fresh(time) {
+                risk.maintenance -= self.market(held.market).maintenance(held.size);
+            }
+        }
+        risk
     }
 
-    /// The same for an account changed as `change` says.
+    /// By how much equity counts higher for positions without a fresh price.
+    pub fn favour(&self, account: &Account, time: u64) -> i128 {
+        let stale = account.exposures.held().iter().filter(|held| !self.market(held.market).fresh(time));
+        stale.map(|held| held.position().notional(self.market(held.market).leaf.index_price) as i128 / FAVOUR).sum()
+    }
+
+    /// Initial requirement if, per market, the worse of all bids or all asks had filled.
+    pub fn initial_with_orders(&self, account: &Account) -> u128 {
+        let exposures = &account.exposures;
+        let held: u128 = exposures.held().iter().map(|held| self.initial(held.market, held.size)).sum();
+        let more = exposures.reserved().iter().map(|reserved| self.orders_add(account, reserved));
+        held + more.sum::<u128>()
+    }
+
+    /// The same for an account changed as `change` says, whose positions in other markets than that of the change require
+    /// `others` initially: what orders add there, and the market of the change.
     #[inline]
-    pub fn initial_after(&self, account: &Account, change: &Change) -> u128 {
-        let mut total = 0;
-        let mut met = false;
-        for exposure in account.exposures.all() {
-            let mut after = *exposure;
+    pub fn initial_after(&self, account: &Account, change: &Change, others: u128) -> u128 {
+        let mut total = others;
+        let mut own = Reserved { market: change.market, ..Reserved::default() };
+        for reserved in account.exposures.reserved() {
+            let mut after = *reserved;
             if let Some((market, side, size)) = change.freed
                 && market == after.market
             {
                 after.lots[usize::from(side)] -= size;
             }
             if after.market == change.market {
-                met = true;
-                after.size = change.size;
-                after.lots[usize::from(change.added.0)] += change.added.1;
+                own = after;
+            } else if after.lots != [0, 0] {
+                total += self.orders_add(account, &after);
             }
-            total += self.worse_side(&after);
         }
-        if !met {
-            let mut only = Exposure { market: change.market, size: change.size, ..Exposure::default() };
-            only.lots[usize::from(change.added.0)] += change.added.1;
-            total += self.worse_side(&only);
+        own.lots[usize::from(change.added.0)] += change.added.1;
+        total + self.worse_side(change.size, &own)
+    }
+
+    /// Initial requirement of a position of signed `size`.
+    #[inline(always)]
+    pub fn initial(&self, market: MarketIndex, size: i64) -> u128 {
+        let gauge = self.gauge(market);
+        match gauge.plain_initial(size) {
+            Some(initial) => initial,
+            None => self.unusual_initial(market, size),
         }
-        total
+    }
+
+    #[inline(never)]
+    fn unusual_initial(&self, market: MarketIndex, size: i64) -> u128 {
+        self.gauge(market).initial(size).unwrap_or_else(|| self.market(market).initial(size))
     }
 
     /// max(0, min(cash, equity − initial margin, open orders included)): unrealised profit cannot leave.
@@ -68,13 +105,24 @@ impl State {
 
     /// Whether every position's market has a fresh price.
     pub fn all_fresh(&self, account: &Account, time: u64) -> bool {
-        account.exposures.held().all(|exposure| self.market(exposure.market).fresh(time))
+        account.exposures.held().iter().all(|held| self.market(held.market).fresh(time))
+    }
+
+    /// By how much open orders in a market raise its initial requirement.
+    #[inline]
+    fn orders_add(&self, account: &Account, reserved: &Reserved) -> u128 {
+        let size = account.exposures.position(reserved.market).size;
+        self.worse_side(size, reserved) - self.initial(reserved.market, size)
     }
 
     #[inline]
-    fn worse_side(&self, exposure: &Exposure) -> u128 {
-        let market = self.market(exposure.market);
-        let [bid, ask] = exposure.lots;
-        market.worse_initial(exposure.size + bid as i64, exposure.size - ask as i64)
+    fn worse_side(&self, size: i64, reserved: &Reserved) -> u128 {
+        let [bid, ask] = reserved.lots;
+        let (bought, sold) = (size + bid as i64, size - ask as i64);
+        if self.gauge(reserved.market).is_plain() {
+            let larger = bought.unsigned_abs().max(sold.unsigned_abs());
+            return self.initial(reserved.market, larger as i64);
+        }
+        self.initial(reserved.market, bought).max(self.initial(reserved.market, sold))
     }
 }

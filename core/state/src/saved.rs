@@ -32,6 +32,8 @@ const LOTS: i128 = MAX_OPEN_ORDERS as i128 * SIZE;
 const SEQUENCE: i128 = MAX_SEQUENCE as i128;
 const MEMBER: i128 = MAX_BUNDLE as i128 - 1;
 const U64: i128 = u64::MAX as i128;
+/// So many that no later deposit is one too many for its word.
+const DEPOSITS: i128 = (1 << 63) - 1;
 const SLOT_LIMIT: i128 = SLOTS as i128;
 const FIRST_SLOT: i128 = FIRST_ORDER_SLOT as i128;
 
@@ -88,7 +90,7 @@ impl Loading {
     fn read(&mut self, words: &mut ShortWords<'_>) -> Result<(), String> {
         words.expect("ruleset", &self.state.ruleset)?;
         self.state.deposit_head = words.hash()?;
-        self.state.deposits = words.number("deposits", 0..=U64)?;
+        self.state.deposits = words.number("deposits", 0..=DEPOSITS)?;
         self.state.deposited = words.number("deposited", 0..=CASH)?;
         self.state.withdrawn = words.number("withdrawn", 0..=WIDE_CASH)?;
         self.state.guardian_nonce = words.number("guardian nonce", 0..=U64)?;
@@ -107,7 +109,8 @@ impl Loading {
         if (account.owner == [0; 20]) != (subaccount == INSURANCE_FUND) {
             return Err(words.wrong(format_args!("subaccount {subaccount} has not the owner it can have")));
         }
-        account.cash = words.number("cash", -CASH..=CASH)?;
+        let least = if subaccount == INSURANCE_FUND { 0 } else { -CASH };
+        account.cash = words.number("cash", least..=CASH)?;
         account.withdrawn = words.number("withdrawn", 0..=WIDE_CASH)?;
         account.cancelled_before = words.number("cancelled before", 0..=U64)?;
         account.open_orders = words.number("open orders", 0..=i128::from(MAX_OPEN_ORDERS))?;
@@ -136,7 +139,7 @@ impl Loading {
             }
             let entry = words.number("entry cost", -CASH..=CASH)?;
             let funding = words.number("funding index", -FUNDING..=FUNDING)?;
-            account.exposures.change(index, |exposure| exposure.hold(Position { entry, funding, size }));
+            account.exposures.hold(index, &Position { entry, funding, size });
         }
         Ok(())
     }
@@ -147,13 +150,13 @@ impl Loading {
         for _ in 0..words.count("number of reserved lots", MAX_MARKETS as usize, 3)? {
             let index = self.read_listed(words, &mut first)?;
             let lots = [words.number("reserved lots", 0..=LOTS)?, words.number("reserved lots", 0..=LOTS)?];
-            reserved.change(index, |exposure| exposure.lots = lots);
+            reserved.reserve(index, |reserved| reserved.lots = lots);
         }
         first = 0;
         for _ in 0..words.count("number of reduce-only counts", MAX_MARKETS as usize, 2)? {
             let index = self.read_listed(words, &mut first)?;
             let count = words.number("reduce-only orders", 1..=i128::from(MAX_REDUCE_ONLY))?;
-            reserved.change(index, |exposure| exposure.reduce_only = count);
+            reserved.reserve(index, |reserved| reserved.reduce_only = count);
         }
         Ok(reserved)
     }
@@ -172,16 +175,21 @@ impl Loading {
             first = i128::from(slot) + 1;
             let guard = self.state.slot(self.state.account(subaccount), slot).guard;
             let nonce = words.number("nonce", 1..=guard.into())?;
+            let first_nonce = words.number("first nonce", 1..=i128::from(nonce))?;
+            let market = self.read_listed(words, &mut 0)?;
+            let side = words.number("side", 0..=1)?;
+            let price = words.number("price", 1..=PRICE)?;
+            let size: u64 = words.number("size", 1..=SIZE)?;
             let order = Order {
                 subaccount,
                 slot,
                 nonce,
-                first_nonce: words.number("first nonce", 1..=i128::from(nonce))?,
-                market: self.read_listed(words, &mut 0)?,
-                side: words.number("side", 0..=1)?,
-                price: words.number("price", 1..=PRICE)?,
-                size: words.number("size", 1..=SIZE)?,
-                filled: words.number("filled", 0..=SIZE)?,
+                first_nonce,
+                market,
+                side,
+                price,
+                size,
+                filled: words.number("filled", 0..=SIZE - i128::from(size))?,
                 priority: words.number("priority", 1..=SEQUENCE)?,
                 member: words.number("member", 0..=MEMBER)?,
                 accepted: words.number("accepted", 0..=U64)?,
@@ -255,16 +263,12 @@ impl Loading {
         let mut live = 0;
         for order in orders.iter().filter(|order| order.accepted >= account.cancelled_before) {
             live += 1;
-            account.exposures.change(order.market, |exposure| match order.reduce_only {
-                true => exposure.reduce_only += 1,
-                false => exposure.lots[usize::from(order.side)] += order.size,
+            account.exposures.reserve(order.market, |reserved| match order.reduce_only {
+                true => reserved.reduce_only += 1,
+                false => reserved.lots[usize::from(order.side)] += order.size,
             });
         }
-        let reserved = |exposures: &Exposures| -> Vec<(MarketIndex, [u64; 2], u16)> {
-            let all = exposures.all().iter().map(|found| (found.market, found.lots, found.reduce_only));
-            all.filter(|&(_, lots, count)| lots != [0, 0] || count != 0).collect()
-        };
-        if live == account.open_orders && reserved(&account.exposures) == reserved(said) {
+        if live == account.open_orders && account.exposures.reserved() == said.reserved() {
             return Ok(());
         }
         Err(words.wrong("the orders of an account do not add up to what they reserve"))
@@ -310,8 +314,8 @@ fn check_sums(words: &ShortWords<'_>, state: &State) -> Result<(), String> {
     let mut withdrawn = 0;
     for account in &state.accounts {
         withdrawn += account.withdrawn;
-        for exposure in account.exposures.held() {
-            let (position, sum) = (exposure.position(), &mut sums[usize::from(exposure.market)]);
+        for held in account.exposures.held() {
+            let (position, sum) = (held.position(), &mut sums[usize::from(held.market)]);
             sum.size_funding = sum.size_funding + position.size_funding();
             sum.size += i128::from(position.size);
             sum.entry += position.entry;

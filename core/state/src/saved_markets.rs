@@ -6,7 +6,7 @@ use penstock_protocol::instruments::PUT;
 use penstock_protocol::leaves::{MarketLeaf, flag};
 use penstock_protocol::quantities::{
     BUILDER_FEES_BITS, CASH_BITS, CROWDING_SCALE, FIRST_ORDER_SLOT, FUNDING_BITS, INSURANCE_FUND, MAX_MARKETS,
-    MAX_SUBACCOUNTS, MICRO, NO_TEMPLATE, OPEN_INTEREST_BITS, PRICE_BITS, RATE_SCALE, SIZE_FUNDING_BITS, SLOTS,
+    MAX_SUBACCOUNTS, MICRO, NO_TEMPLATE, OPEN_INTEREST_BITS, PRICE_BITS, RATE_SCALE, SETTLEMENT_WINDOW, SIZE_FUNDING_BITS, SLOTS,
     WITHDRAWN_BITS,
 };
 use penstock_protocol::terms::MarketTerms;
@@ -43,6 +43,7 @@ pub(crate) fn read_markets(words: &mut ShortWords<'_>, state: &mut State) -> Res
     let mut genesis: BTreeMap<u32, MarketTerms> =
         listed.into_iter().map(|market| (market.terms.market, market.terms)).collect();
     state.contracts.clear();
+    state.gauges.clear();
     let (mut places, mut first) = (Vec::new(), 0);
     for _ in 0..words.count("number of markets", MAX_MARKETS as usize, LEAST)? {
         let number: u32 = words.key("market", first, MAX_MARKETS.into())?;
@@ -50,6 +51,7 @@ pub(crate) fn read_markets(words: &mut ShortWords<'_>, state: &mut State) -> Res
         let index = state.markets.len();
         begin(words, state, genesis.remove(&number), number)?;
         read_market(words, &mut state.markets[index], index as MarketIndex, &mut places)?;
+        state.gauge_again(index as MarketIndex);
     }
     if genesis.is_empty() { Ok(places) } else { Err(words.wrong("a market of genesis is missing")) }
 }
@@ -121,8 +123,15 @@ fn read_prices(words: &mut ShortWords<'_>, market: &mut Market) -> Result<(), St
         return Err(words.wrong(format_args!("market {number} has a price without a first, or the other way round")));
     }
     leaf.rate_time = words.number("rate × time", -CASH..=CASH)?;
-    leaf.window_sum = words.number("index × time", 0..=(1 << 72) - 1)?;
+    let (end, since) = (expiry * u128::from(MICRO), u128::from(leaf.priced_since));
+    let start = since.max(end.saturating_sub(SETTLEMENT_WINDOW.into()));
+    // The highest price over all of the time that the settlement window has had one.
+    let time = if end == 0 { 0 } else { u128::from(leaf.priced_at).saturating_sub(start) as i128 };
+    leaf.window_sum = words.number("index × time", 0..=PRICE * time)?;
     leaf.flags = words.number("flags", 0..=flag::ALL.into())?;
+    if leaf.flags & flag::EXPIRED != 0 && end == 0 {
+        return Err(words.wrong(format_args!("market {number} has ended without an expiry")));
+    }
     market.until = words.number("until", 0..=U64)?;
     market.flagged_at = words.number("time of the flags", 0..=U64)?;
     Ok(())
@@ -138,7 +147,7 @@ fn read_sums(words: &mut ShortWords<'_>, leaf: &mut MarketLeaf) -> Result<(), St
         return Err(words.wrong("Σ size × funding is out of range"));
     }
     leaf.entry_total = words.number("Σ entry", -CASH..=CASH)?;
-    leaf.dust = words.number("dust", 0..=WIDE_CASH)?;
+    leaf.dust = words.number("dust", 0..=CASH)?;
     leaf.shortfall = words.number("shortfall", 0..=WIDE_CASH)?;
     leaf.open_interest = words.number("open interest", 0..=(1 << OPEN_INTEREST_BITS) - 1)?;
     leaf.builder_fees = words.number("builder fees", 0..=BUILDER_FEES)?;

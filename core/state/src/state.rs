@@ -8,7 +8,7 @@ use penstock_protocol::quantities::{Address, BY_OWNER_KEY, Hash, MICRO, NO_TEMPL
 use penstock_protocol::terms::{Genesis, Identity, MarketTerms, Template};
 
 use crate::exposures::{Exposures, MarketIndex};
-use crate::market::Market;
+use crate::market::{Gauge, Market};
 use crate::pool::{Handle, Pool};
 use crate::slots::{Directory, Slot, Slots};
 
@@ -102,6 +102,8 @@ pub struct State {
     pub ruleset: Hash,
     /// Ascending by id.
     pub markets: Vec<Market>,
+    /// Of each market, side by side.
+    pub(crate) gauges: Vec<Gauge>,
     /// What each listed market is, so that none is listed twice.
     pub contracts: BTreeSet<Identity>,
     /// By subaccount: the Vault numbers them without gaps.
@@ -142,6 +144,7 @@ impl State {
             templates: genesis.templates,
             ruleset,
             markets: Vec::new(),
+            gauges: Vec::new(),
             contracts: BTreeSet::new(),
             accounts: vec![Account::new([0; 20])],
             slots: Slots::default(),
@@ -161,7 +164,21 @@ impl State {
     /// Add a market, whose number must be above all others.
     pub fn list(&mut self, terms: MarketTerms, template: u16) {
         self.contracts.insert(terms.identity());
-        self.markets.push(Market::new(terms, template));
+        let market = Market::new(terms, template);
+        self.gauges.push(Gauge::of(&market));
+        self.markets.push(market);
+    }
+
+    /// After a market's prices, funding index, crowding or flags have changed.
+    pub fn gauge_again(&mut self, market: MarketIndex) {
+        self.gauges[usize::from(market)] = Gauge::of(&self.markets[usize::from(market)]);
+    }
+
+    #[inline]
+    pub fn gauge(&self, market: MarketIndex) -> &Gauge {
+        let gauge = &self.gauges[usize::from(market)];
+        debug_assert_eq!(*gauge, Gauge::of(self.market(market)));
+        gauge
     }
 
     /// Give a market its end.

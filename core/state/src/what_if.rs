@@ -26,7 +26,7 @@ impl State {
         if price > HIGHEST || !fits(change.into(), POSITION_BITS) {
             return Err(Unfit(format!("change {change} wants less than 2^55, price {price} from 0 to 2^40 - 1")));
         }
-        let before = account.exposures.get(index).map_or_else(Position::default, |exposure| exposure.position());
+        let before = account.exposures.position(index);
         let (mut after, mut cash) = (before, account.cash);
         if change != 0 {
             after.fill(&mut cash, change, price, 0, traded.leaf.funding_index);
@@ -46,7 +46,7 @@ impl State {
             maintenance: others.maintenance + own.maintenance,
         };
         let same = Change { market: index, size: after.size, freed: None, added: (0, 0) };
-        let initial_margin = self.initial_after(account, &same);
+        let initial_margin = self.initial_after(account, &same, others.initial);
         let covered = risk.equity >= 0 && risk.equity.unsigned_abs() >= initial_margin;
         let view = WhatIf {
             equity: risk.equity,

@@ -20,7 +20,7 @@ from penstock.engine.native import available
 from penstock.settlement.chain import ChainError
 from penstock.simulation.demo import Demo, DemoOptions, Interrupted, problems
 from penstock.simulation.recording import RecordingError
-from penstock.simulation.up import Up
+from penstock.simulation.up import MOST_BEFORE, Up
 from penstock.venue.engine_port import ENGINES
 from penstock.venue.journal import JournalError
 from penstock.venue.sequencer import NodeStopped
@@ -79,12 +79,23 @@ def run_demo(
         raise refuse("demo: " + "; ".join(wrong))
 
 
-def run_up(port: Port = 8420, home: Home = None, engine: Engine = "auto") -> None:
+def run_up(
+    port: Port = 8420,
+    home: Home = None,
+    engine: Engine = "auto",
+    before_expiry: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MINUTES", min=1, max=MOST_BEFORE,
+            help="Begin venue time so many minutes before an 08:00 UTC, when contracts end; default: now.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """The same venue without the replay: development accounts funded, waiting for orders, until Ctrl-C."""
     REMARKS.print(WARNING, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING)
     try:
-        asyncio.run(_up(port, home, read_engine(engine)))
+        asyncio.run(_up(port, home, read_engine(engine), before_expiry))
     except (ChainError, JournalError, NodeStopped, OSError, TimeoutError) as error:
         raise refuse(f"up: {_plain(error, port)}") from error
 
@@ -128,8 +139,11 @@ async def _demo(options: DemoOptions) -> dict[str, Any]:
         raise Interrupted("a second time, before everybody was out") from cancelled
 
 
-async def _up(port: int, home: Path | None, engine: str) -> None:
-    up = Up(port, home, engine, lambda line: REMARKS.print(line, markup=False, highlight=False, soft_wrap=True))
+async def _up(port: int, home: Path | None, engine: str, before_expiry: int | None) -> None:
+    def say(line: str) -> None:
+        REMARKS.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    up = Up(port, home, engine, say, before_expiry)
     on_signals(up.stop.set)
     await up.run()
 

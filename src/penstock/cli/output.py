@@ -36,13 +36,22 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 
 def print_pairs(value: dict[str, Any], indent: str = "") -> None:
-    """Nested names and values, a line each, to stdout."""
+    """Nested names and values, a line each, to stdout; of a list of records a line each, its first value in front."""
     for name, item in value.items():
         if isinstance(item, dict):
-            RESULTS.print(f"{indent}{name}", markup=False, highlight=False, soft_wrap=True)
+            _print_line(f"{indent}{name}")
             print_pairs(item, indent + "  ")
+        elif isinstance(item, list) and item and all(isinstance(each, dict) and each for each in item):
+            _print_line(f"{indent}{name}")
+            for each in item:
+                first, *rest = each.items()
+                _print_line(f"{indent}  {first[1]:<28} {', '.join(f'{key} {said}' for key, said in rest)}")
         else:
-            RESULTS.print(f"{indent}{name:<28} {item}", markup=False, highlight=False, soft_wrap=True)
+            _print_line(f"{indent}{name:<28} {item}")
+
+
+def _print_line(line: str) -> None:
+    RESULTS.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def refuse(message: str) -> typer.Exit:

@@ -1,6 +1,7 @@
 """Asking a running venue: accounts, markets, batches. Each command is one call of the public API."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import aiohttp
@@ -34,14 +35,37 @@ def show_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = Fals
 
 
 @markets.command("list")
-def list_markets(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """The listed instruments, their ticks, smallest amounts and fees."""
-    found = ask(url, "public/get_instruments", {"currency": "any"})
+def list_markets(
+    kind: Annotated[str, typer.Option(help="future (perpetuals too), option or any.")] = "any",
+    currency: Annotated[str, typer.Option(help="Coin, such as BTC, or any.")] = "any",
+    expired: Annotated[bool, typer.Option("--expired", help="Those whose time is over instead.")] = False,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """The listed instruments: state, end (UTC), ticks, smallest amounts and fees."""
+    found = ask(url, "public/get_instruments", {"currency": currency, "kind": kind, "expired": expired})
     if as_json:
         print_json(found)
         return
-    columns = ["instrument_name", "kind", "tick_size", "min_trade_amount", "maker_commission", "taker_commission"]
-    print_table("instruments", columns, [[row[c] for c in columns] for row in found])
+    columns = ["instrument_name", "state", "tick_size", "min_trade_amount", "maker_commission", "taker_commission"]
+    rows = [[row["instrument_name"], _end_of(row), *(row[c] for c in columns[1:])] for row in found]
+    print_table("instruments", ["instrument_name", "ends", *columns[1:]], rows)
+
+
+@markets.command("settlements")
+def show_settlements(
+    instrument: Instrument,
+    count: Annotated[int, typer.Option(help="How many, 1 to 1000.")] = 10,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """What became of the positions of a market that has ended, newest first: sizes in coin, profit in USDC."""
+    found = ask(url, "public/get_last_settlements_by_instrument", {"instrument_name": instrument, "count": count})
+    if as_json:
+        print_json(found)
+        return
+    columns = ["subaccount", "position", "index_price", "mark_price", "profit_loss", "timestamp"]
+    print_table(instrument, columns, [[row[c] for c in columns] for row in found["settlements"]])
 
 
 @markets.command("show")
@@ -95,6 +119,12 @@ def list_batches(
         return
     columns = ["number", "first_sequence", "last_sequence", "entries", "gas", "status", "settlement_root"]
     print_table("batches", columns, [[row[c] for c in columns] for row in found])
+
+
+def _end_of(instrument: dict[str, Any]) -> str:
+    if instrument["settlement_period"] == "perpetual":
+        return "–"
+    return f"{datetime.fromtimestamp(instrument['expiration_timestamp'] / 1_000, UTC):%Y-%m-%d %H:%M}"
 
 
 def ask(url: str, method: str, parameters: dict[str, Any]) -> Any:

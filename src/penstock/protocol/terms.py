@@ -1,6 +1,7 @@
 """What is listed: markets and their fixed terms, oracle keys, and the genesis that binds them to a vault."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
@@ -124,6 +125,9 @@ class MarketTerms(Struct, frozen=True):
             raise ValueError(f"{self.name}: {len(bounds)} tiers up to {bounds[-1]}, wants at most {MAX_TIERS}, < 2^96")
         if any(not 0 < t.maintenance_ppm <= t.initial_ppm <= PPM for t in self.tiers):
             raise ValueError(f"{self.name}: tiers want 0 < maintenance <= initial <= 1,000,000 ppm")
+        fractions = [(t.initial_ppm, t.maintenance_ppm) for t in self.tiers]
+        if any(a > b for one, other in pairwise(fractions) for a, b in zip(one, other, strict=True)):
+            raise ValueError(f"{self.name}: tiers want fractions that do not fall, so that nobody gains by merging")
 
     def contract(self, market: int, expiry: int, strike: int, option_type: int) -> "MarketTerms":
         """These terms for one contract, with its own number and name."""
@@ -292,7 +296,7 @@ def default_markets(price_interval: int = PRICE_INTERVAL) -> tuple[MarketTerms, 
 def default_templates() -> tuple[Template, ...]:
     """What anybody may list beside the perpetuals: futures and options on BTC (0, 1) and ETH (2, 3), every date.
 
-    Strikes of 500 and 25 USD, up to half the index away. Short options need Deribit's 15 and 7.5 %, large ones more.
+    Strikes of 1,000 and 50 USD, up to 30 % of the index away. Short options need Deribit's 15 and 7.5 %, large ones more.
     """
     btc, eth = (replace(terms, market=0, stale_after=60 * MICRO) for terms in default_markets())
     tiers = (
@@ -301,7 +305,7 @@ def default_templates() -> tuple[Template, ...]:
         Tier((1 << 95) - 1, 500_000, 250_000),
     )
     found = []
-    for number, terms, tick, lot, step in ((0, btc, 50, 1_000, 5_000), (2, eth, 20, 1_000, 2_500)):
+    for number, terms, tick, lot, step in ((0, btc, 50, 1_000, 10_000), (2, eth, 20, 1_000, 5_000)):
         future = replace(terms, name=f"{terms.base}_USDC", kind=FUTURE, mark_band_ppm=100_000, funding_cap=0)
         option = replace(
             future, kind=OPTION, tick=tick, lot=lot, tiers=tiers, price_step_ppm=20_000, mark_band_ppm=50_000,
@@ -310,6 +314,6 @@ def default_templates() -> tuple[Template, ...]:
         perpetual = number // 2
         found += [
             Template(number, future, ALL_DATES, perpetual),
-            Template(number + 1, option, ALL_DATES, perpetual, step, 500_000),
+            Template(number + 1, option, ALL_DATES, perpetual, step, 300_000),
         ]
     return tuple(found)

@@ -1,26 +1,19 @@
 """The end of a replay: no orders, no positions, no cash left behind."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
 
 from penstock.participants.client import GatewayClient
-from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, IMMEDIATE_OR_CANCEL, SELL
 from penstock.simulation.market_player import Listing
+from penstock.simulation.seats import Seat, account_of
 
 _ROUNDS = 3
 _KEY_IS_GONE: Final = frozenset({"SIGNER_UNKNOWN", "SESSION_REVOKED", "SESSION_EXPIRED"})
 """A guest took its key away and gave one of its own: then the owner signs, which it always may."""
-
-
-class Seat(Struct, frozen=True):
-    """A trader at the venue: the owner's session (slots 0 to 15) and the session key's."""
-
-    subaccount: int
-    owner: Session
-    trading: Session
 
 
 class CloseReport(Struct):
@@ -56,24 +49,32 @@ async def close_positions(client: GatewayClient, seats: list[Seat], listings: li
         for listing in listings:
             await _close_market(client, seats, listing, report)
         report.reasons += await cancel_everything(seats)
-        report.left = {
-            (subaccount, listing.instrument): size
-            for listing in listings
-            for subaccount, size in (await _positions(client, seats, listing)).items()
-            if size
-        }
+        report.left = await positions_of(client, seats, listings)
         if not any(_matchable(report.left, listing) for listing in listings):
             break
     return report
+
+
+async def positions_of(
+    client: GatewayClient, seats: list[Seat], listings: Iterable[Listing]
+) -> dict[tuple[int, str], int]:
+    """(subaccount, instrument) → size units, of every open position of the seats in these instruments."""
+    units = {listing.instrument: Decimal(str(listing.size_unit)) for listing in listings}
+    found: dict[tuple[int, str], int] = {}
+    for seat in seats:
+        for position in (await account_of(client, seat))["positions"]:
+            name = position["instrument_name"]
+            size = int(Decimal(position["size"]) / units[name]) if name in units else 0
+            if size:
+                found[seat.subaccount, name] = size
+    return found
 
 
 async def withdraw_cash(client: GatewayClient, seats: list[Seat]) -> dict[int, int]:
     """Each owner withdraws min(cash, equity - initial margin); subaccount -> amount accepted (1e-6 USDC)."""
     paid: dict[int, int] = {}
     for seat in seats:
-        account = await _subaccount(client, seat)
-        free = min(Decimal(account["cash"]), Decimal(account["equity"]) - Decimal(account["initial_margin"]))
-        amount = int(free * 1_000_000)
+        amount = withdrawable(await account_of(client, seat))
         if amount <= 0:
             continue
         answer = await seat.owner.submit(seat.owner.withdraw(amount))
@@ -82,13 +83,31 @@ async def withdraw_cash(client: GatewayClient, seats: list[Seat]) -> dict[int, i
     return paid
 
 
+def withdrawable(account: dict[str, Any]) -> int:
+    """min(cash, equity - initial margin) of an account as the venue tells it, 1e-6 USDC."""
+    free = min(Decimal(account["cash"]), Decimal(account["equity"]) - Decimal(account["initial_margin"]))
+    return int(free * 1_000_000)
+
+
+def facing_strangers(left: dict[tuple[int, str], int]) -> dict[str, int]:
+    """Instrument -> net size units of what is left on one side only: longs and shorts sum to zero over everybody, so
+    strangers hold the other side. What is left on both sides is not among them: the seats could have closed it."""
+    net: dict[str, int] = {}
+    for instrument in {instrument for _, instrument in left}:
+        sizes = [size for (_, name), size in left.items() if name == instrument]
+        if min(sizes) > 0 or max(sizes) < 0:
+            net[instrument] = sum(sizes)
+    return net
+
+
 def _matchable(left: dict[tuple[int, str], int], listing: Listing) -> bool:
     sizes = [size for (_, instrument), size in left.items() if instrument == listing.instrument]
     return any(size > 0 for size in sizes) and any(size < 0 for size in sizes)
 
 
 async def _close_market(client: GatewayClient, seats: list[Seat], listing: Listing, report: CloseReport) -> None:
-    positions = await _positions(client, seats, listing)
+    held = await positions_of(client, seats, [listing])
+    positions = {seat.subaccount: held.get((seat.subaccount, listing.instrument), 0) for seat in seats}
     longs = [seat for seat in seats if positions[seat.subaccount] > 0]
     shorts = [seat for seat in seats if positions[seat.subaccount] < 0]
     if not longs or not shorts:
@@ -108,19 +127,3 @@ async def _close_market(client: GatewayClient, seats: list[Seat], listing: Listi
                 answer = await seat.owner.submit(order)
             report.reasons += answer.reasons
             seat.trading.slots.give_back(slot)
-
-
-async def _positions(client: GatewayClient, seats: list[Seat], listing: Listing) -> dict[int, int]:
-    """Subaccount -> position in size units."""
-    found: dict[int, int] = {}
-    unit = Decimal(str(listing.size_unit))
-    for seat in seats:
-        account = await _subaccount(client, seat)
-        sizes = [p["size"] for p in account["positions"] if p["instrument_name"] == listing.instrument]
-        found[seat.subaccount] = int(sum((Decimal(size) for size in sizes), Decimal()) / unit)
-    return found
-
-
-async def _subaccount(client: GatewayClient, seat: Seat) -> dict[str, Any]:
-    account: dict[str, Any] = await client.call("penstock/get_subaccount", {"subaccount": seat.subaccount})
-    return account

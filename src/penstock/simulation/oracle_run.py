@@ -63,7 +63,7 @@ class GatewayVenue:
         shown = await self._call("public/get_order_book", {"instrument_name": terms.name, "depth": _DEPTH})
         unit = float(terms.price_unit)
         try:
-            committed = Price(round(shown["index_price"] / unit), round(shown["mark_price"] / unit))
+            committed = Price(*(round((shown[name] or 0) / unit) for name in ("index_price", "mark_price")))
             bids, asks = (tuple((float(p), float(s)) for p, s in shown[side]) for side in ("bids", "asks"))
             return Seen(committed, bids, asks, shown["last_price"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -10,19 +10,16 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from penstock.participants.client import ConnectionLost, GatewayClient
-from penstock.participants.session import Session
-from penstock.participants.slots import Slots
-from penstock.protocol.commands import SCOPE_CANCEL, SCOPE_TRADE
-from penstock.protocol.quantities import FIRST_ORDER_SLOT, MICRO
+from penstock.protocol.quantities import MICRO
 from penstock.protocol.signing import Signer
 from penstock.simulation.accounts import GUEST, MAKER, TAKER, Accounts, Trader
-from penstock.simulation.closing import CloseReport, Seat, cancel_everything, close_positions, withdraw_cash
+from penstock.simulation.closing import CloseReport, cancel_everything, close_positions, withdraw_cash
 from penstock.simulation.market_player import Listing, MarketPlayer
 from penstock.simulation.price_feed import PriceFeed
 from penstock.simulation.recording import IndexPrice, MarketEvent, Recording, Trade
 from penstock.simulation.replay_statistics import ReplayStatistics
+from penstock.simulation.seats import Seat, grant_key, take_seat
 
-_SESSION_LENGTH_S: Final = 7 * 24 * 3600
 _AUDIT_EVERY_US: Final = 10 * MICRO
 _CLOCK_STEP_US: Final = 10_000
 """A driven clock is moved when the recording is this much further."""
@@ -87,16 +84,9 @@ class Replay:
         separator = bytes.fromhex(domain["separator"].removeprefix("0x"))
         quorum = [Signer(key) for key in self._accounts.oracles[: self._options.quorum]]
         self._feed = PriceFeed(self._client, separator, quorum, self.statistics)
-        self._seats = [
-            Seat(
-                trader.subaccount,
-                Session(self._client, separator, trader.subaccount, trader.owner(), Slots(0, FIRST_ORDER_SLOT - 1)),
-                Session(self._client, separator, trader.subaccount, trader.session()),
-            )
-            for trader in self._traders
-        ]
+        self._seats = [take_seat(self._client, separator, trader) for trader in self._traders]
         for seat, trader in zip(self._seats, self._traders, strict=True):
-            await self._grant(seat, unless_it_has_another=trader.role == GUEST)
+            await grant_key(self._client, seat, unless_it_has_another=trader.role == GUEST)
         for instrument in self._recording.events:
             await self._prepare_market(instrument)
         self._want_first_prices()
@@ -148,18 +138,6 @@ class Replay:
     async def withdraw_all(self) -> dict[int, int]:
         """Every owner withdraws all it can; subaccount -> amount (1e-6 USDC)."""
         return await withdraw_cash(self._client, self._seats)
-
-    async def _grant(self, seat: Seat, *, unless_it_has_another: bool) -> None:
-        key = seat.trading.signer.address
-        account = await self._client.call("penstock/get_subaccount", {"subaccount": seat.subaccount})
-        live = {session["key"].lower() for session in account["sessions"] if not session.get("revoked_at")}
-        if "0x" + key.hex() in live or (live and unless_it_has_another):
-            return
-        expiry = self._client.venue_time // MICRO + _SESSION_LENGTH_S
-        grant = seat.owner.grant(key, expiry, seat.trading.slots, SCOPE_TRADE | SCOPE_CANCEL)
-        answer = await seat.owner.submit(grant)
-        if answer.reasons:
-            raise ValueError(f"subaccount {seat.subaccount}: session key refused: {answer.reasons[0]}")
 
     async def _prepare_market(self, instrument: str) -> None:
         assert self._feed is not None

@@ -18,7 +18,7 @@ from penstock.protocol.quantities import (
 )
 from penstock.protocol.reasons import Reason, Refusal
 from penstock.protocol.terms import Template
-from penstock.spec.liquidation import decide_shortfall
+from penstock.spec.liquidation import decide_shortfall, lacking
 from penstock.spec.matching import Moment
 from penstock.spec.positions import draft_of, fill
 from penstock.spec.prices import funding_change, gathered, in_window, payoff
@@ -93,7 +93,7 @@ def settlement_index(market: Market) -> int:
 
 
 def decide_position_expiry(moment: Moment, command: ExpirePosition) -> list[Event]:
-    """Close a position of an expired market at its settlement price; cover what cash an empty account then lacks."""
+    """Close a position of an expired market at its settlement price, and cover what the account then lacks."""
     state = moment.state
     account, market = state.accounts.get(command.subaccount), state.markets.get(command.market)
     if account is None:
@@ -119,8 +119,9 @@ def decide_position_expiry(moment: Moment, command: ExpirePosition) -> list[Even
     events: list[Event] = [
         PositionExpired(moment.sequence, command.subaccount, command.market, position.size, left.cash - account.cash)
     ]
-    if not left.positions and left.cash < 0:
-        events.append(decide_shortfall(moment, command.subaccount, left, market, market.fees))
+    missing = lacking(moment, account, left)
+    if missing > 0:
+        events.append(decide_shortfall(moment, command.subaccount, missing, market, market.fees))
     return events
 
 

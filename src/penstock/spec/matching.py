@@ -106,6 +106,8 @@ def crosses(side: int, limit: int, price: int) -> bool:
 def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None) -> Match:
     """Walk the opposite side while it crosses. Dead, own and unaffordable orders met are cancelled and skipped.
 
+    A liquidation trades with another subaccount of the same owner: else one could shield the other from it.
+
     `leaving` is the order this very command replaces: it is as good as gone.
     """
     state, market = moment.state, moment.state.markets[taker.market]
@@ -126,10 +128,11 @@ def match(moment: Moment, taker: Taker, size: int, leaving: Order | None = None)
         moment.removed += 1
         if is_dead(state, maker, order, moment.time):
             result.events.append(cancelled(order, order.size, Cause.DEAD))
-        elif maker.owner == owner:
+        elif taker.liquidation and order.subaccount == taker.subaccount:
             # A liquidation has just killed the account's own orders: they are met dead.
-            dead = taker.liquidation and order.subaccount == taker.subaccount
-            result.events.append(cancelled(order, order.size, Cause.DEAD if dead else Cause.SELF_TRADE))
+            result.events.append(cancelled(order, order.size, Cause.DEAD))
+        elif maker.owner == owner and not taker.liquidation:
+            result.events.append(cancelled(order, order.size, Cause.SELF_TRADE))
         else:
             _meet(moment, market, taker, order, maker, result)
     result.spent = result.remaining > 0 and _is_spent(taker, result)

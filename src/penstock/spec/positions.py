@@ -73,11 +73,15 @@ class ChargingTerms(Protocol):
 
 
 def trading_fee(market: Charging, size: int, price: int, fee_ppm: int) -> int:
-    """Fee of a fill in 1e-6 USDC: on what changes hands; of an option on the index, at most 12.5 % of the premium."""
+    """Fee of a fill in 1e-6 USDC: on what changes hands; of an option on the index, at most 12.5 % of the premium.
+
+    The most is rounded like the fee: up, and a rebate's towards zero.
+    """
     if market.terms.kind != OPTION:
         return fee_of(size * price, fee_ppm)
-    most = div_ceil(size * price, PREMIUM_SHARE)
-    return max(-most, min(most, fee_of(size * market.index_price, fee_ppm)))
+    premium = size * price
+    fee = fee_of(size * market.index_price, fee_ppm)
+    return max(div_ceil(-premium, PREMIUM_SHARE), min(div_ceil(premium, PREMIUM_SHARE), fee))
 
 
 def fill(holding: Holding | Account, market: int, change: int, price: int, fee: int, funding_index: int) -> Fill:

@@ -14,6 +14,7 @@ from penstock.protocol.quantities import (
     RATE_SCALE,
     SETTLEMENT_WINDOW,
     div_ceil,
+    div_floor,
     div_trunc,
     fits,
 )
@@ -46,7 +47,7 @@ def decide_price(moment: Moment, command: PublishPrice, signers: tuple[bytes, ..
         raise Refusal(Reason.PRICE_TIME_INVALID)
     if market.mark_price and not _is_one_step(market, command):
         raise Refusal(Reason.PRICE_STEP_TOO_LARGE)
-    if not _in_band(market.terms, command):
+    if not _in_band(market, command):
         raise Refusal(Reason.MARK_OUT_OF_BAND)
     band = market.terms.mark_band_ppm * _RATE_PER_PPM if market.terms.kind == PERPETUAL else 0
     if abs(command.premium) > band:
@@ -95,16 +96,29 @@ def _is_one_step(market: Market, command: PublishPrice) -> bool:
     )
 
 
-def _in_band(terms: MarketTerms, command: PublishPrice) -> bool:
+def _in_band(market: Market, command: PublishPrice) -> bool:
     """The mark near the index; an option's between its intrinsic value and the most it can pay, a band of the index
-    beyond either."""
-    index, mark, band = command.index_price, command.mark_price, terms.mark_band_ppm
+    beyond either. In the last half hour also near what the contract will settle at, or between the two."""
+    terms, index, mark, band = market.terms, command.index_price, command.mark_price, market.terms.mark_band_ppm
+    settles = expected_settlement(market, command.published_at, index)
     if terms.kind != OPTION:
-        return within(mark, index, band)
-    intrinsic = payoff(terms, index)
-    most = index if terms.option_type == CALL else terms.strike
+        nearest = min(max(mark, min(index, settles)), max(index, settles))
+        return within(mark, nearest, band)
+    intrinsic = min(payoff(terms, index), payoff(terms, settles))
+    most = max(index, settles) if terms.option_type == CALL else terms.strike
     low, high = min(mark, intrinsic), max(mark, most)
     return within(low, intrinsic, band, index) and within(high, most, band, index)
+
+
+def expected_settlement(market: Market, at: int, index: int) -> int:
+    """The settlement index if `index` stands from `at` (µs) to expiry; outside the last 30 minutes, and of a market
+    without an end, the index itself."""
+    expiry = market.terms.expiry * MICRO
+    start = expiry - SETTLEMENT_WINDOW
+    if expiry == 0 or at <= start:
+        return index
+    covered = expiry - max(market.priced_since or at, start)
+    return div_floor(market.window_sum + in_window(market, at) + index * (expiry - at), covered)
 
 
 def payoff(terms: MarketTerms, index: int) -> int:

@@ -41,6 +41,8 @@ _UNSIGNED: Final = {bits: (1 << bits) - 1 for bits in (8, 32, 40, 64)}
 _PRICE: Final = (1 << PRICE_BITS) - 1
 _SIZE: Final = (1 << ORDER_SIZE_BITS) - 1
 _CASH: Final = (1 << CASH_BITS) - 1
+_DEPOSITS: Final = (1 << 63) - 1
+"""So many that no later deposit is one too many for its word."""
 _WIDE_CASH: Final = (1 << WITHDRAWN_BITS) - 1
 _FUNDING: Final = (1 << FUNDING_BITS) - 1
 _POSITION: Final = (1 << POSITION_BITS) - 1
@@ -72,7 +74,7 @@ def read(genesis: Genesis, body: bytes) -> State:
     state.accounts.clear()
     words.expect("ruleset", state.ruleset)
     state.deposit_head = words.hash()
-    state.deposits = words.number("deposits", 0, _UNSIGNED[64])
+    state.deposits = words.number("deposits", 0, _DEPOSITS)
     state.deposited = words.number("deposited", 0, _CASH)
     state.withdrawn = words.number("withdrawn", 0, _WIDE_CASH)
     state.guardian_nonce = words.number("guardian nonce", 0, _UNSIGNED[64])
@@ -94,7 +96,7 @@ def _read_account(words: Words, state: State, subaccount: int) -> Account:
     account = Account(words.address("owner"))
     if (account.owner == bytes(20)) != (subaccount == INSURANCE_FUND):
         raise words.wrong(f"subaccount {subaccount} is owned by {account.owner.hex()}")
-    account.cash = words.number("cash", -_CASH, _CASH)
+    account.cash = words.number("cash", 0 if subaccount == INSURANCE_FUND else -_CASH, _CASH)
     account.withdrawn = words.number("withdrawn", 0, _WIDE_CASH)
     account.cancelled_before = words.number("cancelled before", 0, _UNSIGNED[64])
     account.open_orders = words.number("open orders", 0, MAX_OPEN_ORDERS)
@@ -136,7 +138,7 @@ def _read_order(words: Words, state: State, account: Account, subaccount: int, s
         raise words.wrong(f"market {market} is not listed")
     side = words.number("side", 0, 1)
     price, size = words.number("price", 1, _PRICE), words.number("size", 1, _SIZE)
-    filled, priority = words.number("filled", 0, _SIZE), words.number("priority", 1, MAX_SEQUENCE)
+    filled, priority = words.number("filled", 0, _SIZE - size), words.number("priority", 1, MAX_SEQUENCE)
     member, accepted = words.number("member", 0, MAX_BUNDLE - 1), words.number("accepted", 0, _UNSIGNED[64])
     session = words.number("session", 0, BY_OWNER_KEY)
     post_only, reduce_only = words.flag("post-only"), words.flag("reduce-only")

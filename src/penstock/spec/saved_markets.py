@@ -17,6 +17,7 @@ from penstock.protocol.quantities import (
     OPEN_INTEREST_BITS,
     PRICE_BITS,
     RATE_SCALE,
+    SETTLEMENT_WINDOW,
     SIZE_FUNDING_BITS,
     SLOTS,
     WITHDRAWN_BITS,
@@ -77,6 +78,13 @@ def _begin(words: Words, state: State, known: Market | None, number: int) -> Mar
     return Market(terms, terms.digest(), template=template)
 
 
+def _most_in_window(market: Market) -> int:
+    """The highest price over all of the time that the settlement window has had one."""
+    expiry = market.terms.expiry * MICRO
+    since = max(market.priced_since, expiry - SETTLEMENT_WINDOW)
+    return _PRICE * max(0, market.priced_at - since) if expiry else 0
+
+
 def _read_market(words: Words, market: Market, queued: Queued) -> None:
     market.index_price = words.number("index price", 0, _PRICE)
     market.mark_price = words.number("mark price", 0, _PRICE)
@@ -88,8 +96,10 @@ def _read_market(words: Words, market: Market, queued: Queued) -> None:
     if (market.priced_since == 0) != (market.priced_at == 0):
         raise words.wrong(f"market {market.terms.market} has a price without a first, or the other way round")
     market.rate_time = words.number("rate × time", -_CASH, _CASH)
-    market.window_sum = words.number("index × time", 0, (1 << 72) - 1)
+    market.window_sum = words.number("index × time", 0, _most_in_window(market))
     market.flags = words.number("flags", 0, ALL_FLAGS)
+    if market.expired and not market.terms.expiry:
+        raise words.wrong(f"market {market.terms.market} has ended without an expiry")
     market.until = words.number("until", 0, _TIME)
     market.flagged_at = words.number("time of the flags", 0, _TIME)
     market.crowding = words.number("crowding", 0, CROWDING_SCALE)
@@ -99,7 +109,7 @@ def _read_market(words: Words, market: Market, queued: Queued) -> None:
     most = (1 << SIZE_FUNDING_BITS) - 1
     market.size_funding = words.number("Σ size × funding", -most, most)
     market.entry_total = words.number("Σ entry", -_CASH, _CASH)
-    market.dust = words.number("dust", 0, _WIDE_CASH)
+    market.dust = words.number("dust", 0, _CASH)
     market.shortfall = words.number("shortfall", 0, _WIDE_CASH)
     market.open_interest = words.number("open interest", 0, (1 << OPEN_INTEREST_BITS) - 1)
     most = (1 << BUILDER_FEES_BITS) - 1

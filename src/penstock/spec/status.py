@@ -77,10 +77,13 @@ def decide_delisting(moment: Moment, command: DelistMarket, signers: tuple[bytes
 
 
 def _check_nonce(moment: Moment, nonce: int, last: int) -> None:
-    """Above the role's last, and within a minute of venue time, so that a refused command cannot be kept for later."""
+    """Above the role's last, not ahead of venue time and a minute behind it at most.
+
+    So a refused command cannot be kept for later: the role's next one has a higher nonce.
+    """
     if nonce <= last:
         raise Refusal(Reason.NONCE_USED)
-    if nonce > moment.time + MAX_NONCE_AHEAD:
+    if nonce > moment.time:
         raise Refusal(Reason.NONCE_TOO_FAR_AHEAD)
     if nonce + MAX_NONCE_AHEAD < moment.time:
         raise Refusal(Reason.DEADLINE_PASSED)

@@ -61,6 +61,15 @@ class Trade(Struct, frozen=True):
     liquidation: bool
 
 
+class Settlement(Struct, frozen=True):
+    """A position of `size` (signed size units) that became `cash` (1e-6 USDC) as its market had ended, at `time`."""
+
+    time: int
+    subaccount: int
+    size: int
+    cash: int
+
+
 class Changes(Struct):
     """What happened to one market since a watcher last looked.
 
@@ -102,6 +111,8 @@ class PublicMarket:
         self.priced_at = 0
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
         self.trade_count = 0
+        self.settlements: deque[Settlement] = deque(maxlen=KEPT_TRADES)
+        self.settlement_count = 0
         self.day = Day()
         self.watchers: list[Changes] = []
         self._tick_direction = 1
@@ -296,8 +307,10 @@ class MarketData:
         market.index_price, market.mark_price, market.time = event.index_price, event.mark_price, command.time
         market.touch()
 
-    def _expire_position(self, _: Executed, event: PositionExpired) -> None:
+    def _expire_position(self, command: Executed, event: PositionExpired) -> None:
         market = self.markets[event.market]
+        market.settlements.append(Settlement(command.time, event.subaccount, event.size, event.cash))
+        market.settlement_count += 1
         market.open_interest += self._fill(event.subaccount, event.market, -event.size)
         market.touch()
 

@@ -5,42 +5,43 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
-from penstock.participants.client import GatewayClient
-from penstock.participants.session import Session
-from penstock.participants.slots import Slots
-from penstock.protocol.commands import (
-    BUY,
-    IMMEDIATE_OR_CANCEL,
-    SCOPE_CANCEL,
-    SCOPE_TRADE,
-    SELL,
-    PayBuilder,
-    PlaceOrder,
-    PublishPrice,
-    Record,
-)
+from penstock.participants.client import GatewayClient, GatewayError
+from penstock.protocol.commands import BUY, IMMEDIATE_OR_CANCEL, SELL, PayBuilder, PlaceOrder, Record
 from penstock.protocol.instruments import CALL, FUTURE, NO_OPTION, OPTION, PUT
-from penstock.protocol.quantities import FIRST_ORDER_SLOT, MAX_BUNDLE, MICRO
+from penstock.protocol.quantities import MAX_BUNDLE, MICRO
 from penstock.protocol.signing import Signer, seal
 from penstock.protocol.terms import default_templates
-from penstock.simulation.accounts import MAKER, TAKER, Trader, dated_traders, local_accounts
-from penstock.simulation.closing import Seat, cancel_everything, close_positions, withdraw_cash
+from penstock.simulation.accounts import DATED_BASES, MAKER, TAKER, dated_traders, guest, local_accounts
+from penstock.simulation.closing import (
+    cancel_everything,
+    close_positions,
+    facing_strangers,
+    positions_of,
+    withdraw_cash,
+    withdrawable,
+)
+from penstock.simulation.dated.oracle import IN_FLIGHT, DatedOracle
 from penstock.simulation.dated.plan import Contract, listings
 from penstock.simulation.dated.statistics import DatedStatistics
-from penstock.simulation.dated.worth import Pricer, towards
 from penstock.simulation.market_player import Listing
+from penstock.simulation.seats import Seat, account_of, grant_key, take_seat
 
 STEP_US: Final = 1 * MICRO
 """Venue time between two rounds of prices, quotes and orders."""
+REFRESH_US: Final = 3 * MICRO
+"""Venue time between two looks at what is listed."""
 LOOK_S: Final = 0.02
 QUORUM: Final = 2
-SESSION_S: Final = 7 * 24 * 3600
 TAKES: Final = 4
 """Orders of takers a round."""
 BUILDER_FEE_PPM: Final = 50
-STEP_PPM: Final = {FUTURE: 9_000, OPTION: 18_000}
-"""How far one publication moves a mark: a little less than the venue takes."""
-IN_FLIGHT: Final = 64
+SILENT_S: Final = 1.0
+"""How long prices may be waited for before it is said."""
+PATIENCE_S: Final = 15.0
+"""How long keepers may take to turn what has expired into cash."""
+LEAST: Final = 1 * MICRO
+"""1e-6 USDC that an account must be able to use."""
+Say = Callable[[str], None]
 
 
 class DatedPlay:
@@ -51,17 +52,15 @@ class DatedPlay:
         self._client = client
         self._separator = separator
         self._dice = Random(seed)
-        self._oracles = [Signer(key) for key in local_accounts().oracles[:QUORUM]]
-        self._pricer = Pricer()
-        self._seats = [self._seat(trader) for trader in dated_traders()]
-        seated = list(zip(dated_traders(), self._seats, strict=True))
+        quorum = [Signer(key) for key in local_accounts().oracles[:QUORUM]]
+        self._oracle = DatedOracle(client, separator, quorum, self.statistics)
+        seated = [(trader, take_seat(client, separator, trader)) for trader in dated_traders()]
+        self._seats = [seat for _, seat in seated]
         self._makers = {trader.instrument: seat for trader, seat in seated if trader.role == MAKER}
         self._takers = {trader.instrument: seat for trader, seat in seated if trader.role == TAKER}
         self._builder = self._seats[-1].subaccount
         self._contracts: dict[int, Contract] = {}
         self._indices: dict[str, int] = {}
-        self._units: dict[str, float] = {}
-        self._marks: dict[int, tuple[int, int]] = {}
         self._quoted: dict[int, tuple[int, int]] = {}
         self._slots: dict[tuple[int, int], int] = {}
         self._stopping = False
@@ -70,115 +69,156 @@ class DatedPlay:
         """End `run` at its next round."""
         self._stopping = True
 
-    async def prepare(self) -> None:
+    async def prepare(self, say: Say) -> None:
         """Wait for prices of the perpetuals, grant session keys, list what the plan foresees.
 
-        Raises ValueError when the venue refuses a grant, GatewayError when it lists no perpetual.
+        `say` hears what is waited for. Raises ValueError when accounts have no money, when it is stopped before there
+        are prices, or when the venue refuses a grant.
         """
-        for listed in await self._client.call("public/get_instruments", {"currency": "any", "kind": "future"}):
-            if listed["settlement_period"] == "perpetual":
-                self._units[listed["base_currency"]] = float(listed["price_unit"])
-                await self._client.listen(f"ticker.{listed['instrument_name']}.100ms", self._hear(listed))
-        while len(self._indices) < len(self._units) and not self._stopping:
-            await asyncio.sleep(LOOK_S)
+        await self._want_money()
+        await self._want_prices(say)
         for seat in self._seats:
-            await self._grant(seat)
+            await grant_key(self._client, seat)
+        await cancel_everything(self._seats)  # of a run before this one
         await self._list()
+        await self._take_up()
 
     async def run(self) -> None:
         """Price, quote and take once every second of venue time, until stopped."""
-        last = 0
+        last = refreshed = 0
         while not self._stopping:
             await self._client.read_time()
             if self._client.venue_time - last >= STEP_US:
                 last = self._client.venue_time
+                if last - refreshed >= REFRESH_US:
+                    refreshed = last
+                    await self._take_up()
                 await self._round(last)
             await asyncio.sleep(LOOK_S)
         await self._client.drain()
 
     async def close_out(self) -> dict[str, Any]:
-        """Cancel everything, close what lives against each other, wait until what expired is cash, withdraw."""
-        reasons = await cancel_everything(self._seats)
+        """Cancel everything, close what lives against each other, wait until what expired is cash, withdraw.
+
+        The guest is closed and withdrawn with everybody. What is left because strangers hold the other side is told as
+        `strangers` (instrument → our net size in coin) and is nobody's failure.
+        """
+        seats = await self._with_guest()
+        reasons = await cancel_everything(seats)
         await self._client.read_time()
         live = [c for c in self._contracts.values() if c.expiry * MICRO > self._client.venue_time]
-        report = await close_positions(self._client, self._seats, [_listing(c) for c in live])
-        held = await self._wait_for_expiries({c.name for c in live})
+        report = await close_positions(self._client, seats, [_listing(c) for c in live])
+        left = await self._wait_for_expiries(seats)
+        strangers = facing_strangers({key: size for key, size in left.items() if not self._over(key[1])})
+        left = {key: size for key, size in left.items() if key[1] not in strangers}
+        units = {contract.name: contract.size_unit for contract in self._contracts.values()}
         await self._note_expiries()
         await self._collect()
-        paid = await withdraw_cash(self._client, self._seats)
+        paid = await withdraw_cash(self._client, seats)
         return {
-            "flat": report.flat and not held,
-            "left": len(report.left) + len(held),
+            "flat": not left,
+            "left": len(left),
+            "strangers": {name: round(size * units[name], 8) for name, size in sorted(strangers.items())},
             "reasons": reasons + report.reasons,
             "withdrawn": sum(paid.values()),
         }
 
-    def _seat(self, trader: Trader) -> Seat:
-        owner = Session(
-            self._client, self._separator, trader.subaccount, trader.owner(), Slots(0, FIRST_ORDER_SLOT - 1)
-        )
-        return Seat(
-            trader.subaccount, owner, Session(self._client, self._separator, trader.subaccount, trader.session())
-        )
+    async def _with_guest(self) -> list[Seat]:
+        """Our seats and the guest's, where the venue has a guest."""
+        seat = take_seat(self._client, self._separator, guest())
+        try:
+            await account_of(self._client, seat)
+        except GatewayError:
+            return self._seats
+        return [*self._seats, seat]
+
+    async def _want_money(self) -> None:
+        poor = []
+        for seat in self._seats:
+            try:
+                free = withdrawable(await account_of(self._client, seat))
+            except GatewayError:  # no such subaccount
+                free = 0
+            if free < LEAST:
+                poor.append(str(seat.subaccount))
+        if poor:
+            raise ValueError(
+                f"subaccounts {', '.join(poor)} have no money: a venue funds them once, and a run without --keep "
+                "withdraws it; start a new one (penstock up)"
+            )
+
+    async def _want_prices(self, say: Say) -> None:
+        bases = []
+        for listed in await self._client.call("public/get_instruments", {"currency": "any", "kind": "future"}):
+            if listed["settlement_period"] == "perpetual" and listed["base_currency"] in DATED_BASES:
+                bases.append(listed["base_currency"])
+                await self._client.listen(f"ticker.{listed['instrument_name']}.100ms", self._hear(listed))
+        clock, said = asyncio.get_running_loop().time, False
+        began = clock()
+        while missing := [base for base in bases if base not in self._indices]:
+            if self._stopping:
+                raise ValueError(
+                    f"stopped before there were prices of {', '.join(missing)}; penstock replay run --keep brings some"
+                )
+            if not said and clock() - began >= SILENT_S:
+                said = True
+                say(f"waiting for prices of {', '.join(missing)}")
+            await asyncio.sleep(LOOK_S)
 
     def _hear(self, listed: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
         base, unit = listed["base_currency"], float(listed["price_unit"])
 
         def hear(ticker: dict[str, Any]) -> None:
-            if ticker["index_price"]:
+            if ticker["index_price"] and ticker["state"] != "stale":
                 self._indices[base] = round(ticker["index_price"] / unit)
 
         return hear
 
-    async def _grant(self, seat: Seat) -> None:
-        expiry = self._client.venue_time // MICRO + SESSION_S
-        key = seat.trading.signer.address
-        answer = await seat.owner.submit(seat.owner.grant(key, expiry, seat.trading.slots, SCOPE_TRADE | SCOPE_CANCEL))
-        if answer.reasons:
-            raise ValueError(f"subaccount {seat.subaccount}: session key refused: {answer.reasons[0]}")
-
     async def _list(self) -> None:
-        templates = default_templates()
-        indices = {t.index_market: self._indices[t.terms.base] for t in templates}
+        templates = [template for template in default_templates() if template.terms.base in self._indices]
+        indices = {template.index_market: self._indices[template.terms.base] for template in templates}
         await self._client.read_time()
-        wanted = listings(templates, self._client.venue_time // MICRO, indices)
+        wanted = listings(tuple(templates), self._client.venue_time // MICRO, indices)
         answers = [self._client.send(seal(self._separator, record, [])) for record in wanted]
         for answer in await asyncio.gather(*answers):
-            # Somebody else may have listed it before us; whatever else is wrong, we play what is there.
-            self.statistics.refused.update(answer.reasons)
-        for kind in ("future", "option"):
-            for listed in await self._client.call("public/get_instruments", {"currency": "any", "kind": kind}):
-                if listed["settlement_period"] != "perpetual":
-                    contract = contract_of(listed)
-                    self._contracts[contract.market] = contract
-        self.statistics.listed(self._contracts.values())
+            # Somebody else, or a run before this one, may have listed it; whatever is wrong, we play what is there.
+            self.statistics.refused.update(reason for reason in answer.reasons if reason != "MARKET_LISTED")
+
+    async def _take_up(self) -> None:
+        """Play what is listed by now and go on from the prices it has; free the slots of what has ended."""
+        listed = await self._client.call("public/get_instruments", {"currency": "any", "kind": "any"})
+        found = [contract_of(one) for one in listed if one["settlement_period"] != "perpetual"]
+        added = [c for c in found if c.market not in self._contracts and c.base in self._indices]
+        await self._begin([*added, *(self._contracts[market] for market in self._oracle.doubted)])
+        self._contracts |= {contract.market: contract for contract in added}
+        self.statistics.listed(added)
+        for market, side in [key for key in self._slots if self._over(self._contracts[key[0]].name)]:
+            self._makers[self._contracts[market].base].trading.slots.give_back(self._slots.pop((market, side)))
+
+    async def _begin(self, contracts: list[Contract]) -> None:
+        asked = [self._client.call_soon("public/ticker", {"instrument_name": c.name}) for c in contracts]
+        for contract, ticker in zip(contracts, await asyncio.gather(*asked), strict=True):
+            index, mark = (round((ticker[name] or 0) / contract.price_unit) for name in ("index_price", "mark_price"))
+            self._oracle.begin(contract, index, mark, self._client.venue_time)
+
+    def _over(self, name: str) -> bool:
+        """Whether the time of a contract of ours has come."""
+        expiry = next(contract.expiry for contract in self._contracts.values() if contract.name == name)
+        return expiry * MICRO <= self._client.venue_time
 
     async def _round(self, now: int) -> None:
         live = [c for c in self._contracts.values() if c.expiry * MICRO > now]
-        wanted = self._pricer.marks(live, self._indices, now)
-        prices: list[Record] = [self._price(contract, wanted[contract.market], now) for contract in live]
-        for record in prices:
-            await self._client.room(IN_FLIGHT)
-            self._count(self._client.send(seal(self._separator, record, self._oracles)))
-        self.statistics.prices += len(prices)
+        await self._oracle.publish(live, self._indices, now)
         await self._quote(live, now)
         for _ in range(TAKES if live else 0):
             await self._take(self._dice.choice(live))
 
-    def _price(self, contract: Contract, wanted: int, now: int) -> PublishPrice:
-        """The next step towards what the surface says; an option's step is measured by the index."""
-        index, mark = self._marks.get(contract.market, (0, 0))
-        index = towards(self._indices[contract.base], index, STEP_PPM[FUTURE], index)
-        mark = towards(wanted, mark, STEP_PPM[contract.kind], index if contract.kind == OPTION else mark)
-        self._marks[contract.market] = (index, mark)
-        return PublishPrice(contract.market, now, index, mark)
-
     async def _quote(self, live: list[Contract], now: int) -> None:
         """A bid and an ask around each mark: two points of volatility and two ticks wide, replaced when they move."""
-        vegas = self._pricer.vegas(live, self._indices, now)
+        vegas = self._oracle.vegas(live, now)
         records: dict[str, list[Record]] = {base: [] for base in self._makers}
         for contract in live:
-            mark, tick = self._marks[contract.market][1], contract.tick
+            mark, tick = self._oracle.mark(contract), contract.tick
             half = max(tick, round(vegas.get(contract.market, mark / 5_000)))
             bid, ask = (mark - half) // tick * tick, -(-(mark + half) // tick) * tick
             if self._quoted.get(contract.market) == (bid, ask):
@@ -204,7 +244,7 @@ class DatedPlay:
     async def _take(self, contract: Contract) -> None:
         """The coin's taker buys or sells a few lots for up to a tenth beyond the mark."""
         taker, side = self._takers[contract.base], self._dice.choice((BUY, SELL))
-        mark, tick = self._marks[contract.market][1], contract.tick
+        mark, tick = self._oracle.mark(contract), contract.tick
         reach = max(20 * tick, mark // 10)
         price = max(tick, (mark + reach if side == BUY else mark - reach) // tick * tick)
         slot = taker.trading.slots.take()
@@ -231,19 +271,15 @@ class DatedPlay:
 
         answer.add_done_callback(answered)
 
-    async def _wait_for_expiries(self, living: set[str], patience: float = 15.0) -> set[tuple[int, str]]:
-        """Until keepers have turned every position in an ended contract into cash; what is left after `patience` s."""
-        deadline = asyncio.get_running_loop().time() + patience
+    async def _wait_for_expiries(self, seats: list[Seat]) -> dict[tuple[int, str], int]:
+        """What the seats hold (subaccount, contract → size units) once keepers have turned what ended into cash, or
+        after `PATIENCE_S`."""
+        listings = [_listing(contract) for contract in self._contracts.values()]
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
-            held = {
-                (seat.subaccount, position["instrument_name"])
-                for seat in self._seats
-                for position in (await self._client.call("penstock/get_subaccount", {"subaccount": seat.subaccount}))[
-                    "positions"
-                ]
-                if position["instrument_name"] not in living
-            }
-            if not held or asyncio.get_running_loop().time() > deadline:
+            await self._client.read_time()
+            held = await positions_of(self._client, seats, listings)
+            if not any(self._over(name) for _, name in held) or asyncio.get_running_loop().time() > deadline:
                 return held
             await asyncio.sleep(0.2)
 
@@ -260,7 +296,7 @@ class DatedPlay:
         for contract in self._contracts.values():
             ticker = await self._client.call("public/ticker", {"instrument_name": contract.name})
             if ticker["state"] == "expired":
-                self.statistics.ended(contract, ticker["index_price"], ticker["mark_price"])
+                self.statistics.ended(contract, ticker["index_price"] or 0.0, ticker["mark_price"] or 0.0)
 
 
 def contract_of(listed: dict[str, Any]) -> Contract:

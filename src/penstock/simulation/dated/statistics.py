@@ -23,7 +23,7 @@ class DatedStatistics:
         self._expired: list[dict[str, Any]] = []
 
     def listed(self, contracts: Iterable[Contract]) -> None:
-        """Note what is played."""
+        """Note what is played from now on."""
         self._listed.update(_kind(contract) for contract in contracts)
 
     def took(self, contract: Contract, size: int, price: float) -> None:

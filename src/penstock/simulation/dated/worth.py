@@ -1,18 +1,59 @@
-"""What the demo's oracles say dated contracts are worth: forwards at the index, options by Black-76 off a surface."""
+"""What the demo's oracles say dated contracts are worth: forwards at the index, options by Black-76 off a surface; in
+the half hour before they end, more and more the average that they settle at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from msgspec import Struct
 
 from penstock.pricing.black import price
 from penstock.pricing.greeks import greeks
+from penstock.pricing.inputs import Floats
+from penstock.pricing.marks import expiring_mark, option_marks
 from penstock.pricing.surface import Surface
 from penstock.protocol.instruments import CALL, OPTION
-from penstock.protocol.quantities import MICRO, PPM
+from penstock.protocol.quantities import MICRO, PPM, SETTLEMENT_WINDOW
 from penstock.simulation.dated.plan import AT_THE_MONEY, CURVATURE, SKEW, SURFACE_YEARS, Contract
 
 _YEAR: Final = 365 * 86_400.0
+_POINT: Final = 0.01
+"""Of volatility."""
+
+
+class Fixing(Struct):
+    """What a contract's settlement index is so far: each published index for as long as it stood in the window.
+
+    `expiry` in µs. Like the engine it begins with the window, or with the first index when that came later; whoever
+    joins inside the window knows only what it has seen itself.
+    """
+
+    expiry: int
+    since: int = 0
+    total: int = 0
+    index: int = 0
+    taken: int = 0
+
+    def take(self, index: int, now: int) -> None:
+        """`index` (price units, above 0) stands from `now` (µs, never going back) on."""
+        self.total += self._standing(now)
+        self.since = self.since or max(now, self.expiry - SETTLEMENT_WINDOW)
+        self.index, self.taken = index, now
+
+    def forward(self, index: int, now: int) -> float:
+        """The mean that is to be expected at `now` (µs) if the index stays at `index`, price units.
+
+        n/N × average + (N − n)/N × index, N being the part of the window in which there was an index.
+        """
+        elapsed = min(now, self.expiry) - self.since
+        if not self.since or elapsed <= 0:
+            return float(index)
+        average = (self.total + self._standing(now)) / elapsed
+        return expiring_mark(float(index), average, elapsed / MICRO, (self.expiry - self.since) / MICRO)
+
+    def _standing(self, now: int) -> int:
+        """Index × µs of the present sample inside the window."""
+        return self.index * max(0, min(now, self.expiry) - max(self.taken, self.since)) if self.index else 0
 
 
 class Pricer:
@@ -24,33 +65,41 @@ class Pricer:
             for base, volatility in AT_THE_MONEY.items()
         }
 
-    def marks(self, contracts: Sequence[Contract], indices: dict[str, int], now: int) -> dict[int, int]:
-        """Market → mark, at least one price unit; `indices` by base in price units, `now` in µs."""
-        found = {c.market: max(1, indices[c.base]) for c in contracts if c.kind != OPTION}
-        for base in self._surfaces:
-            options = [c for c in contracts if c.kind == OPTION and c.base == base]
-            if options:
-                forward, strikes, volatilities, years, calls = self._arguments(options, indices[base], now)
-                values = price(forward, strikes, volatilities, years, calls)
-                found |= {c.market: max(1, round(value)) for c, value in zip(options, values.tolist(), strict=True)}
+    def marks(self, contracts: Sequence[Contract], forwards: Mapping[int, float], now: int) -> dict[int, int]:
+        """Market → mark, at least one price unit; `forwards` by market in price units, `now` in µs."""
+        found = {c.market: max(1, round(forwards[c.market])) for c in contracts if c.kind != OPTION}
+        for forward, years, options in _alike(contracts, forwards, now):
+            surface = self._surfaces[options[0].base]
+            values = option_marks(forward, *_terms(options), years, surface.volatility, price)
+            found |= {c.market: max(1, round(value)) for c, value in zip(options, values.tolist(), strict=True)}
         return found
 
-    def vegas(self, contracts: Sequence[Contract], indices: dict[str, int], now: int) -> dict[int, float]:
+    def vegas(self, contracts: Sequence[Contract], forwards: Mapping[int, float], now: int) -> dict[int, float]:
         """Market → price units for one point (0.01) of volatility; futures have none."""
         found: dict[int, float] = {}
-        for base in self._surfaces:
-            options = [c for c in contracts if c.kind == OPTION and c.base == base]
-            if options:
-                shown = greeks(*self._arguments(options, indices[base], now)).vega / 100
-                found |= {c.market: vega for c, vega in zip(options, shown.tolist(), strict=True)}
+        for forward, years, options in _alike(contracts, forwards, now):
+            strikes, calls = _terms(options)
+            volatilities = self._surfaces[options[0].base].volatility(np.log(strikes / forward), years)
+            shown = greeks(forward, strikes, volatilities, years, calls).vega * _POINT
+            found |= {c.market: vega for c, vega in zip(options, shown.tolist(), strict=True)}
         return found
 
-    def _arguments(self, options: Sequence[Contract], index: int, now: int) -> tuple[np.ndarray, ...]:
-        strikes = np.array([c.strike for c in options], dtype=float)
-        years = np.array([max(0.0, (c.expiry * MICRO - now) / MICRO / _YEAR) for c in options])
-        forward = np.full(len(options), float(index))
-        volatilities = self._surfaces[options[0].base].volatility(np.log(strikes / index), years)
-        return forward, strikes, volatilities, years, np.array([c.option_type == CALL for c in options])
+
+def _alike(
+    contracts: Sequence[Contract], forwards: Mapping[int, float], now: int
+) -> Iterator[tuple[float, float, list[Contract]]]:
+    """Forward, years to expiry, and the options of one coin that share both."""
+    groups: dict[tuple[str, int, float], list[Contract]] = {}
+    for contract in contracts:
+        if contract.kind == OPTION:
+            groups.setdefault((contract.base, contract.expiry, forwards[contract.market]), []).append(contract)
+    for (_, expiry, forward), options in groups.items():
+        yield forward, max(0.0, (expiry * MICRO - now) / MICRO / _YEAR), options
+
+
+def _terms(options: Sequence[Contract]) -> tuple[Floats, np.ndarray]:
+    """Strikes in price units, and which are calls."""
+    return np.array([c.strike for c in options], dtype=float), np.array([c.option_type == CALL for c in options])
 
 
 def towards(wanted: int, last: int, step_ppm: int, reference: int) -> int:

@@ -17,7 +17,7 @@ from penstock.protocol.quantities import (
 )
 from penstock.protocol.verdicts import Finding, Verdict
 from penstock.protocol.words import keccak
-from penstock.spec.liquidation import band_price, slice_of
+from penstock.spec.liquidation import band_price, favoured, slice_of
 from penstock.spec.margin import Risk, assess, grew_or_flipped, is_legal
 from penstock.spec.orders import flags_of
 from penstock.spec.positions import Holding, fee_of, fill, in_range, signed, trading_fee
@@ -160,7 +160,8 @@ def _count(market: JudgedMarket, holding: Holding, number: int, sign: int) -> No
 def _find(trade: _Trade) -> Finding:  # long: the checks in the order of schema/verdicts.txt
     sides = trade.sides
     entry, taking, market = sides.entry, sides.taking, trade.market
-    if trade.maker.owner == trade.taker.owner:
+    # A liquidation may trade with another subaccount of the same owner.
+    if trade.maker.owner == trade.taker.owner and taking is not None:
         return Finding.SELF_TRADE
     if taking is not None and not _taker_authorised(trade, taking):
         return Finding.TAKER_UNAUTHORISED
@@ -271,10 +272,12 @@ def _liquidation_fits(trade: _Trade) -> bool:
     entry, held = sides.entry, _size(trade.taker.holding, sides.entry.market)
     if market.terms.tick == 0 or market.terms.lot == 0:
         return False
-    held_in = [trade.listed.markets[m] for m in trade.taker.holding.positions]
-    if not all(judged.fresh(sides.time) and not judged.over(sides.time) for judged in held_in):
+    if not market.fresh(sides.time):
         return False
-    if sides.first and trade.taker_before.equity >= trade.taker_before.maintenance:
+    if any(trade.listed.markets[m].over(sides.time) for m in trade.taker.holding.positions):
+        return False
+    before = favoured(trade.listed, trade.taker.holding, sides.time)
+    if sides.first and before.equity >= before.maintenance:
         return False
     if (entry.side == SELL) != (entry.taker_held > 0) or (held > 0) != (entry.taker_held > 0):
         return False

@@ -7,8 +7,8 @@ from penstock.protocol.instruments import CALL, KIND_NAMES, MONTHLY, OPTION, PER
 from penstock.protocol.quantities import RATE_SCALE
 from penstock.protocol.terms import MarketTerms
 from penstock.spec.state import EXPIRED, HALTED, RESTRICTED, SHORTFALL_BOOKED, STALE
-from penstock.venue.gateway.units import Units, dollars, milliseconds
-from penstock.venue.market_data import Changes, PublicMarket, Trade
+from penstock.venue.gateway.units import Units, dollars, exact_dollars, milliseconds
+from penstock.venue.market_data import Changes, PublicMarket, Settlement, Trade
 
 NEVER: Final = 32_503_708_800_000
 """The expiration_timestamp Deribit gives perpetuals, ms."""
@@ -31,7 +31,6 @@ class Figures:
             contract = {
                 "strike": units.price(terms.strike),
                 "option_type": "call" if terms.option_type == CALL else "put",
-                "underlying": terms.underlying,
             }
         return contract | {
             "instrument_name": terms.name,
@@ -48,7 +47,7 @@ class Figures:
             "taker_commission": terms.taker_fee_ppm / 1e6,
             "price_unit": str(terms.price_unit),
             "size_unit": str(terms.size_unit),
-            "is_active": not self.market.flags & EXPIRED,
+            "is_active": not (self.market.ended or self.market.flags & EXPIRED),
             "state": self.state(),
             "settlement_period": period_of(terms),
             "creation_timestamp": 0,
@@ -56,8 +55,9 @@ class Figures:
         }
 
     def state(self) -> str:
-        """`open`; `closed` while only reduce-only orders are taken; `halted`; `stale` once that was said of its price;
-        `settlement` from its expiry on until the settlement price is booked, then `expired`."""
+        """`open`; `closed` while only reduce-only orders are taken; `halted`; `stale` before its first price and once
+        its price was said to be old; `settlement` from its expiry on until the settlement price is booked, then
+        `expired`."""
         market = self.market
         if market.flags & EXPIRED:
             return "expired"
@@ -66,7 +66,7 @@ class Figures:
         for flag, state in ((HALTED, "halted"), (SHORTFALL_BOOKED | RESTRICTED, "closed"), (STALE, "stale")):
             if market.flags & flag:
                 return state
-        return "open"
+        return "open" if market.mark_price else "stale"
 
     def ticker(self, time: int) -> dict[str, Any]:
         """As `public/ticker` tells it; `time` (venue µs) is where the 24 hours end."""
@@ -81,6 +81,8 @@ class Figures:
             from penstock.venue.gateway.options import option_figures
 
             own = option_figures(market, units, time)
+        if market.flags & EXPIRED:
+            own = own | {"delivery_price": units.price(market.index_price)}
         return own | {
             "instrument_name": self.name,
             "timestamp": milliseconds(market.time),
@@ -90,8 +92,8 @@ class Figures:
             "best_bid_amount": 0 if bid is None else units.amount(market.sides[BUY].sizes[bid]),
             "best_ask_price": None if ask is None else units.price(ask),
             "best_ask_amount": 0 if ask is None else units.amount(market.sides[SELL].sizes[ask]),
-            "mark_price": units.price(market.mark_price),
-            "index_price": units.price(market.index_price),
+            "mark_price": self._said(market.mark_price),
+            "index_price": self._said(market.index_price),
             "last_price": None if market.last_price is None else units.price(market.last_price),
             "open_interest": units.amount(market.open_interest),
             "stats": self._day(time),
@@ -135,6 +137,23 @@ class Figures:
             "tick_direction": trade.tick_direction,
         }
         return shown | {"liquidation": "T"} if trade.liquidation else shown
+
+    def settlement(self, settlement: Settlement) -> dict[str, Any]:
+        """What became of one position when the market ended."""
+        return {
+            "type": "delivery",
+            "instrument_name": self.name,
+            "timestamp": milliseconds(settlement.time),
+            "subaccount": settlement.subaccount,
+            "position": self.units.amount(settlement.size),
+            "index_price": self.units.price(self.market.index_price),
+            "mark_price": self.units.price(self.market.mark_price),
+            "profit_loss": exact_dollars(settlement.cash),
+        }
+
+    def _said(self, price: int) -> float | None:
+        """A price in USD; None before the first one. What an expired option pays may be 0."""
+        return self.units.price(price) if price or self.market.flags & EXPIRED else None
 
     def _levels(self, side: int, depth: int | None) -> list[tuple[float, float]]:
         return [

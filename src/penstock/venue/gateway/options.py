@@ -21,7 +21,7 @@ def option_figures(market: PublicMarket, units: Units, time: int) -> dict[str, A
     """
     terms = market.terms
     found: dict[str, Any] = {
-        "underlying_price": units.price(market.index_price),
+        "underlying_price": units.price(market.index_price) if market.index_price else None,
         "underlying_index": "index_price",
         "mark_iv": None,
         "interest_rate": 0.0,

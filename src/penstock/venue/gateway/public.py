@@ -56,7 +56,10 @@ SignedSize = Annotated[
 PriceUnits = Annotated[int, Meta(ge=0, lt=1 << PRICE_BITS, description="price units, 0 to 2^40 - 1")]
 Channels = Annotated[list[str], Meta(max_length=MOST_CHANNELS, description=f"list of up to {MOST_CHANNELS} names")]
 Currency = Annotated[str, Meta(max_length=16, description="a currency, or any")]
-Kind = Annotated[str, Meta(pattern="^(future|option|spot|future_combo|option_combo|any)$", description="future or any")]
+Kind = Annotated[
+    str, Meta(pattern="^(future|option|spot|future_combo|option_combo|any)$", description="future, option or any")
+]
+Truth = Annotated[bool, Meta(description="true or false")]
 Envelope = Annotated[
     str, Meta(min_length=2, max_length=2 * MAX_ENVELOPE + 2, description="hex of one envelope, 0x or not")
 ]
@@ -74,7 +77,7 @@ class Listing(Struct, frozen=True):
 
     currency: Currency = "any"
     kind: Kind = "any"
-    expired: bool = False
+    expired: Truth = False
 
 
 class BookRequest(Struct, frozen=True):
@@ -85,7 +88,7 @@ class BookRequest(Struct, frozen=True):
 
 
 class TradesRequest(Struct, frozen=True):
-    """Parameters of get_last_trades_by_instrument."""
+    """Parameters of get_last_trades_by_instrument and get_last_settlements_by_instrument."""
 
     instrument_name: InstrumentName
     count: TradeCount = 10
@@ -185,6 +188,7 @@ class Methods:
             "public/get_order_book": Method(BookRequest, self._order_book),
             "public/ticker": Method(OneInstrument, lambda p: self._figures(p.instrument_name).ticker(self._time())),
             "public/get_last_trades_by_instrument": Method(TradesRequest, self._trades),
+            "public/get_last_settlements_by_instrument": Method(TradesRequest, self._settlements),
             "public/subscribe": Method(ChannelList, self._subscribe, needs_socket=True),
             "public/unsubscribe": Method(ChannelList, self._unsubscribe, needs_socket=True),
             "penstock/get_domain": Method(Nothing, self._domain),
@@ -234,6 +238,12 @@ class Methods:
         kept = list(figures.market.trades)[: -wanted.count - 1 : -1]
         has_more = figures.market.trade_count > len(kept)
         return {"trades": [figures.trade(trade) for trade in kept], "has_more": has_more}
+
+    def _settlements(self, wanted: TradesRequest) -> dict[str, Any]:
+        figures = self._figures(wanted.instrument_name)
+        kept = list(figures.market.settlements)[: -wanted.count - 1 : -1]
+        has_more = figures.market.settlement_count > len(kept)
+        return {"settlements": [figures.settlement(one) for one in kept], "has_more": has_more}
 
     def _subscribe(self, consumer: Consumer, wanted: ChannelList) -> list[str]:
         """The accepted channels; the caller starts them behind the response."""
@@ -295,6 +305,7 @@ class Methods:
             "maintenance_margin": exact_dollars(found.maintenance_margin),
             "liquidation_price": figures.units.exact_price(liquidated_at) if liquidated_at else None,
             "margin_allows": found.legal,
+            "state": figures.state(),
         }
 
     def _shown_account(self, account: AccountView) -> dict[str, Any]:

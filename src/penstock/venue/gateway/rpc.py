@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from time import perf_counter
-from typing import Any, Final, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -25,6 +26,7 @@ INTERNAL_ERROR: Final = 11094
 LONGEST_ID: Final = 256
 _PATH: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
+_TRUTHS: Final = {"true": True, "false": False}
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 
 
@@ -135,12 +137,24 @@ def convert(params: Any, parameters: type[Struct]) -> Struct:
 
 
 def _from_text(params: dict[str, str], parameters: type[Struct]) -> dict[str, Any]:
-    """A query's values, plain decimal integers where the method wants integers: `1e3` stays text and is refused."""
+    """A query's values: plain decimal integers, `true` and `false` where the method wants such; the rest stays text.
+
+    So `1e3` stays text where an integer is wanted, and is refused.
+    """
     hints = get_type_hints(parameters)
-    return {
-        name: int(text) if hints.get(name) is int and _INTEGER.fullmatch(text) else text
-        for name, text in params.items()
-    }
+    found: dict[str, Any] = {}
+    for name, text in params.items():
+        wanted = _kinds(hints.get(name))
+        if int in wanted and _INTEGER.fullmatch(text):
+            found[name] = int(text)
+        else:
+            found[name] = _TRUTHS.get(text, text) if bool in wanted else text
+    return found
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The types a hint allows: itself, or each of a union."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def error_object(error: RpcError) -> dict[str, Any]:
@@ -151,7 +165,8 @@ def error_object(error: RpcError) -> dict[str, Any]:
 def _allowed(parameters: type[Struct], path: str) -> str:
     """What the field may be, as its annotation says."""
     hint = get_type_hints(parameters, include_extras=True).get(re.split(r"[.\[]", path)[0])
-    described = [extra.description for extra in get_args(hint) if isinstance(extra, Meta) and extra.description]
+    extras = [extra for kind in (hint, *get_args(hint)) for extra in get_args(kind)]
+    described = [extra.description for extra in extras if isinstance(extra, Meta) and extra.description]
     return described[0] if described else "see the reference of this method"
 
 
