@@ -49,7 +49,7 @@ SurfacesFile = Annotated[
     Path | None,
     typer.Option(
         "--surfaces",
-        help='JSON of smiles by expiry: {"BTC": {"expiries": [years, …], "at_the_money": […], "skew": […], '
+        help='JSON of smiles by expiry in years: {"BTC": {"expiries": […], "at_the_money": […], "skew": […], '
         '"curvature": […]}}.',
         exists=True,
         dir_okay=False,
