@@ -4,14 +4,20 @@ import asyncio
 import json
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from penstock.cli.main import app
+from penstock.pricing import black
+from penstock.protocol.commands import ListMarket
+from penstock.protocol.instruments import CALL
+from penstock.protocol.quantities import MICRO
+from penstock.protocol.terms import default_templates
 from penstock.venue.oracle.endpoint import ask_status
-from venue.harness import ORACLES, running
+from venue.harness import GENESIS, ORACLES, START, running
 
 runner = CliRunner()
 SECRETS = [bytes([0x71 + i]) * 32 for i in range(2)]
@@ -72,6 +78,37 @@ async def test_two_processes_publish_at_a_node_and_show_their_status(tmp_path):
         assert b"listens at" in ended[0][1]
 
 
+async def test_two_processes_with_a_stated_volatility_price_an_option_that_is_listed_meanwhile(tmp_path):
+    genesis = replace(GENESIS, templates=default_templates())
+    ports, expiry = free_ports(2), (START // MICRO // 86_400 + 1) * 86_400 + 8 * 3_600
+    name = "BTC_USDC-15NOV23-60000-C"
+    smiles = tmp_path / "smiles.json"
+    smiles.write_text(json.dumps({"BTC": {"expiries": [0.01, 1.0], "at_the_money": [0.55, 0.55]}}))
+    stated = (["--volatility", "BTC=0.55", "--curvature", "0.1"], ["--surfaces", smiles])
+    async with running(tmp_path / "home", genesis=genesis) as node, AsyncExitStack() as stack:
+        both = []
+        for i, secret in enumerate(SECRETS):
+            rest = ["--venue", node.url, "--port", ports[i], "--every", "0.6", "--contracts-every", "0.6", *stated[i]]
+            rest += ["--peer", f"http://127.0.0.1:{ports[1 - i]}", "--list-every", "0.2", "--clocks-apart", "1e9"]
+            both.append(await spawn("--key-file", key_file(tmp_path, secret), *fixed(), *rest, "--json"))
+            stack.callback(both[-1].kill)
+        answer = await node.sequencer.submit_local(ListMarket(1, expiry, 600_000, CALL))
+        assert answer.outcomes[0].reason is None
+        async with asyncio.timeout(30):
+            decision = {}
+            while (decision.get("market"), decision.get("outcome")) != (name, "published"):
+                decision = json.loads(await both[0].stdout.readline())
+        status = await ask_status(f"http://127.0.0.1:{ports[1]}")
+        for process in both:
+            process.terminate()
+        ended = [await process.communicate() for process in both]
+        stack.pop_all()
+        assert [process.returncode for process in both] == [0, 0], ended
+    worth = float(black.price(60_000, 60_000, 0.55, (expiry * MICRO - START) / (365 * 86_400 * MICRO)))
+    assert decision["price"]["index"] == 600_000 and decision["price"]["mark"] == pytest.approx(worth * 10, rel=0.01)
+    assert status["markets"][name]["view"]["index_price"] == "60000.0"
+
+
 async def test_a_key_that_is_no_oracle_is_refused_with_the_venues_oracles(tmp_path):
     async with running(tmp_path / "home") as node:
         process = await spawn(
@@ -95,6 +132,18 @@ async def test_a_key_that_is_no_oracle_is_refused_with_the_venues_oracles(tmp_pa
         [*fixed(), "--peer", "localhost:8431"],
         [*fixed(), "--every", "0"],
         [*fixed(), "--least", "1"],
+        [*fixed(), "--volatility", "BTC"],
+        [*fixed(), "--volatility", "BTC=0"],
+        [*fixed(), "--volatility", "BTC=high"],
+        [*fixed(), "--volatility", "BTC=nan"],
+        [*fixed(), "--volatility", "BTC=0.5,BTC=0.6"],
+        [*fixed(), "--volatility", "BTC=0.5", "--curvature", "9"],
+        [*fixed(), "--skew", "-0.1"],
+        [*fixed(), "--surfaces", "no/such/file"],
+        [*fixed(), "--contracts-every", "31"],
+        [*fixed(), "--list-every", "0"],
+        [*fixed(), "--option-tolerance", "0.2"],
+        [*fixed(), "--clocks-apart", "0"],
         [],
     ],
 )
@@ -120,6 +169,26 @@ def test_what_is_not_there_is_refused_in_one_line(tmp_path, options, said):
     assert "Traceback" not in shown.output
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "Expected `object`"),
+        ('{"BTC": {"expiries": [1]}}', "missing required field `at_the_money`"),
+        ('{"BTC": {"expiries": [1], "at_the_money": [0.5], "smile": []}}', "unknown field `smile`"),
+        ('{"BTC": {"expiries": [0], "at_the_money": [0.5]}}', "volatility of BTC: expiries"),
+        ('{"BTC": {"expiries": [1], "at_the_money": [0.5, 0.6]}}', "volatility of BTC: at_the_money"),
+        ("nonsense", "malformed"),
+    ],
+)
+def test_a_file_that_states_no_surface_is_refused_with_what_is_wrong(tmp_path, text, said):
+    file = tmp_path / "smiles.json"
+    file.write_text(text)
+    options = ["--key-file", str(key_file(tmp_path)), *fixed(), "--surfaces", str(file)]
+    shown = runner.invoke(app, ["oracle", "run", *options], env={"COLUMNS": "300"})
+    assert shown.exit_code == 2
+    assert said in " ".join(shown.stderr.replace("│", " ").split())
+
+
 def test_a_file_that_holds_no_private_key_is_refused(tmp_path):
     path = tmp_path / "zero.key"
     path.write_text("00" * 32)
@@ -137,5 +206,14 @@ def test_the_status_of_nobody_is_a_refusal_with_the_address():
 def test_help_names_the_commands_and_the_forms_of_a_source():
     assert "status" in runner.invoke(app, ["oracle", "--help"]).stdout
     shown = " ".join(runner.invoke(app, ["oracle", "run", "--help"], env={"COLUMNS": "300"}).stdout.split())
-    for part in ("--key-file", "--source", "--peer", "recording[:FOLDER]", "ccxt:EXCHANGE", "fixed:NAME"):
+    for part in (
+        "--key-file",
+        "--source",
+        "--peer",
+        "recording[:FOLDER]",
+        "ccxt:EXCHANGE",
+        "fixed:NAME",
+        "--volatility",
+        "--surfaces",
+    ):
         assert part in shown

@@ -4,14 +4,18 @@ import pytest
 
 from penstock.pricing.index import Constituent, NoIndex, take_index
 from penstock.protocol.commands import CODECS, MarkStale, PublishPrice, decode_record, encode_record
-from penstock.protocol.quantities import FUNDING_SCALE, MICRO, SETTLEMENT_WINDOW
+from penstock.protocol.instruments import CALL, NO_OPTION, PUT
+from penstock.protocol.quantities import FUNDING_SCALE, MICRO, PPM, SETTLEMENT_WINDOW
 from penstock.protocol.reasons import Reason, Refusal
+from penstock.protocol.terms import default_markets, default_templates
 from penstock.spec import state as flags
 from penstock.spec.margin import assess
+from penstock.venue.oracle.rules import OracleRules
+from penstock.venue.oracle.steps import Bounds, Price, next_step
 from spec.contracts import FUTURE_MARKET, INDEX, SOON, WHOLE, chain, trade
-from world import World, reasons, terms
+from world import START, World, reasons, terms
 
-HOUR = 3_600
+DAY, HOUR = 86_400, 3_600
 
 
 def long_and_weak():
@@ -100,3 +104,122 @@ def test_no_premium_is_beyond_the_cap_whatever_was_signed():
     world.wait(10)
     world.price(INDEX, premium=900_000_000)
     assert world.state.markets[0].rate_time == 5_000_000 * (10 * MICRO + 1_000), "0.5 % in eight hours"
+
+
+USD_INDEX = 600_000
+"""60,000 USD, of a BTC contract."""
+STEP_US = 200_000
+SELLER, BUYER, MAKER = 1, 2, 3
+
+
+class Quorum:
+    """Keys that sign whatever they like: the contracts of the default templates, a price every 200 ms."""
+
+    def __init__(self, template, strike=0, option_type=NO_OPTION):
+        expiry = (START // MICRO // DAY + 30) * DAY + 8 * HOUR
+        self.terms = default_templates()[template].terms.contract(2, expiry, strike, option_type)
+        self.world = World([*default_markets(), self.terms], traders=0)
+        self.began = self.at = self.world.time + MICRO
+        self.taken = -1
+
+    def reasons(self, mark, index=USD_INDEX, early=0):
+        """What the engine says of a price 200 ms after the last it took, or so much earlier (µs)."""
+        at = self.at - early
+        self.world.time = max(self.world.time, at - 1_000)
+        said = reasons(self.world.price(index, mark, market=2, published_at=at))
+        if not said:
+            self.taken, self.at = self.taken + 1, at + STEP_US
+        return said
+
+    @property
+    def seconds(self):
+        """From the first price taken to the last."""
+        return (self.at - STEP_US - self.began) / MICRO
+
+    def short(self, price, equity):
+        """SELLER is short one BTC of it, with so much equity (USD) left."""
+        for subaccount, cash in ((SELLER, equity), (BUYER, 100_000), (MAKER, 1_000_000)):
+            self.world.deposit(subaccount, cash * MICRO)
+        trade(self.world, 2, BUYER, SELLER, price)
+        assert self.risk().equity == equity * MICRO
+
+    def risk(self):
+        return assess(self.world.state, self.world.account(SELLER))
+
+
+def test_a_quorum_moves_an_option_worth_400_by_1200_a_publication_and_sixteenfold_in_a_second():
+    quorum = Quorum(1, strike=USD_INDEX, option_type=CALL)
+    mark = 4_000
+    assert quorum.reasons(mark) == []
+    for _ in range(5):
+        assert quorum.reasons(mark + 12_001) == [Reason.PRICE_STEP_TOO_LARGE]
+        assert quorum.reasons(mark + 12_000, early=1) == [Reason.PRICE_NOT_NEWER]
+        mark += 12_000
+        assert quorum.reasons(mark) == []
+    assert (mark, quorum.seconds) == (64_000, 1.0)
+    most = USD_INDEX * 105 // 100
+    while mark < most:
+        mark = min(mark + 12_000, most)
+        assert quorum.reasons(mark) == []
+    assert (quorum.taken, round(quorum.seconds, 1)) == (53, 10.6), "to 5 % over all a call can pay"
+    assert quorum.reasons(most + 1) == [Reason.MARK_OUT_OF_BAND]
+
+
+def test_a_quorum_makes_an_option_worth_400_worthless_at_once():
+    quorum = Quorum(1, strike=USD_INDEX, option_type=PUT)
+    assert quorum.reasons(4_000) == quorum.reasons(1) == []
+
+
+@pytest.mark.parametrize(
+    ("option_type", "strike", "worth", "equity", "publications"),
+    [
+        (CALL, USD_INDEX, 4_000, 9_000, 4),
+        (PUT, USD_INDEX, 4_000, 9_000, 4),
+        (CALL, USD_INDEX * 11 // 10, 1_000, 6_000, 2),
+        (CALL, USD_INDEX, 4_000, 18_000, 12),
+    ],
+)
+def test_a_short_option_is_liquidated_after_so_many_publications(option_type, strike, worth, equity, publications):
+    """At the money margin is 15 % of the index, far out of it 10; maintenance is 7.5 %, a publication moves 2 %."""
+    quorum = Quorum(1, strike=strike, option_type=option_type)
+    assert quorum.reasons(worth) == []
+    quorum.short(worth, equity)
+    if equity < 18_000:
+        assert quorum.risk().initial == equity * MICRO, "all that margin asks for, and no more"
+    for step in range(1, publications + 1):
+        assert reasons(quorum.world.liquidate(SELLER)) == [Reason.NOT_LIQUIDATABLE]
+        assert quorum.reasons(worth + step * 12_000) == []
+    mark = worth + publications * 12_000
+    quorum.world.sell(MAKER, mark + min(18_000, mark // 4) // 50 * 50, WHOLE, market=2)
+    assert reasons(quorum.world.liquidate(SELLER)) == []
+    assert quorum.world.size(SELLER, 2) == 0, "bought back at 3 % of the index over the mark, or a quarter of the mark"
+
+
+def test_at_the_oracles_own_pace_that_short_option_has_eighteen_seconds():
+    rules, worth = OracleRules(), 4_000
+    steps = -(-(9_000 - 4_500) * 10 * PPM // (USD_INDEX * rules.step_ppm))
+    assert (steps, steps * rules.contracts_every) == (9, 18.0)
+    bounds = Bounds.of(default_templates()[1].terms.contract(2, 1, USD_INDEX, CALL), rules.step_ppm)
+    step = next_step(Price(USD_INDEX, worth), Price(USD_INDEX, USD_INDEX), bounds)
+    assert step.mark - worth == USD_INDEX * 9 // 1_000
+
+
+def test_a_quorum_holds_a_future_ten_percent_off_its_index_in_two_seconds():
+    quorum = Quorum(0)
+    mark = USD_INDEX
+    assert quorum.reasons(mark) == []
+    while mark < USD_INDEX * 11 // 10:
+        assert quorum.reasons(mark * 101 // 100 + 1) == [Reason.PRICE_STEP_TOO_LARGE]
+        mark = min(mark * 101 // 100, USD_INDEX * 11 // 10)
+        assert quorum.reasons(mark) == []
+    assert (quorum.taken, quorum.seconds) == (10, 2.0)
+    assert quorum.reasons(mark + 1) == [Reason.MARK_OUT_OF_BAND]
+
+
+def test_a_future_at_its_smallest_margin_is_liquidated_after_one_publication():
+    """2 % of the mark, maintenance 1 %."""
+    quorum = Quorum(0)
+    assert quorum.reasons(USD_INDEX) == []
+    quorum.short(USD_INDEX, 1_200)
+    assert quorum.reasons(USD_INDEX * 101 // 100) == []
+    assert quorum.risk().equity == 600 * MICRO < quorum.risk().maintenance == 606 * MICRO

@@ -27,7 +27,6 @@ UNITS = 600_000
 RULES = OracleRules(
     index=IndexRules(agreeing=2), every=0.4, view_every=0.05, view_for=1.0, source_timeout=0.5, venue_timeout=1.0
 )
-PATIENCE_S = RULES.patience_us(len(KEYS)) / 1e6
 
 
 class Told:
@@ -56,12 +55,12 @@ def told():
 class Seat:
     """One oracle, where it listens, and what it reads."""
 
-    def __init__(self, key, venue, rules, genesis=GENESIS):
+    def __init__(self, key, venue, rules, genesis=GENESIS, volatilities=None):
         self.key = key
         self.venue = venue
         self.sources = told()
         self.peers = []
-        self.oracle = Oracle(key, genesis, self.sources, venue, self.peers, rules)
+        self.oracle = Oracle(key, genesis, self.sources, venue, self.peers, rules, volatilities=volatilities)
         self.endpoint = Endpoint(self.oracle)
         self.task = None
 
@@ -122,14 +121,27 @@ class Quorum:
         await self.until(lambda: len(self.published) >= before + count)
         return self.published[before:]
 
+    def of(self, market):
+        """Every price of a market taken so far."""
+        return [event for _, event in self.published if event.market == market]
+
+    async def more_of(self, markets, count=3):
+        """Wait until so many more prices of each market are taken; returns the new ones, by market."""
+        before = {market: len(self.of(market)) for market in markets}
+        await self.until(lambda: all(len(self.of(market)) >= before[market] + count for market in markets))
+        return {market: self.of(market)[before[market] :] for market in markets}
+
     async def slots(self, count):
         """Let so many slots pass."""
         await asyncio.sleep(count * RULES.every)
 
 
 @asynccontextmanager
-async def quorum(home, *, rules=RULES, start=True):
-    """A node and three oracles of which two must sign; everything is stopped at the end."""
+async def quorum(home, *, rules=RULES, start=True, genesis=GENESIS, clock=None, volatilities=None):
+    """A node and three oracles of which two must sign; everything is stopped at the end.
+
+    `volatilities` has the surfaces that each of the three states.
+    """
     published = []
 
     def observe(group):
@@ -138,10 +150,13 @@ async def quorum(home, *, rules=RULES, start=True):
         )
 
     async with (
-        running(home, funded=False, genesis=GENESIS, observers=[observe]) as node,
+        running(home, funded=False, genesis=genesis, clock=clock, observers=[observe]) as node,
         aiohttp.ClientSession() as http,
     ):
-        seats = [Seat(key, GatewayVenue(node.url), rules) for key in KEYS]
+        stated = volatilities or [None] * len(KEYS)
+        seats = [
+            Seat(key, GatewayVenue(node.url), rules, genesis, each) for key, each in zip(KEYS, stated, strict=True)
+        ]
         for seat in seats:
             await seat.endpoint.start("127.0.0.1", 0)
         for seat in seats:

@@ -99,7 +99,7 @@ async def test_a_proposer_that_dies_is_replaced_by_the_next_in_turn(tmp_path):
         assert set(q.indices) == {UNITS}
         slots = [event.published_at // RULES.slot_us() for _, event in taken]
         turns = living[0].oracle._turns
-        replaced = [slot for slot in slots if turns.rank(dead.key.address, TERMS.market, slot) == 0]
+        replaced = [slot for slot in slots if turns.rank(dead.key.address, TERMS, slot) == 0]
         assert replaced
         assert all({*executed.message.signers} == {seat.key.address for seat in living} for executed, _ in taken[1:])
 
@@ -340,7 +340,7 @@ async def test_two_proposals_at_once_get_one_signature(tmp_path):
         turns = seat.oracle._turns
         while True:
             now = await other.venue.time()
-            if turns.is_due(other.key.address, 0, now):
+            if turns.is_due(other.key.address, TERMS, now):
                 break
             await asyncio.sleep(0.01)
         envelopes = [seal(SEPARATOR, PublishPrice(0, now, UNITS + i, UNITS), [other.key]) for i in range(2)]

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,8 @@ from penstock.cli.orders import read_key
 from penstock.cli.output import REMARKS, print_json, print_pairs, print_table, refuse
 from penstock.cli.queries import DEFAULT_URL, AsJson
 from penstock.pricing.index import IndexRules
+from penstock.pricing.marks import Volatility
+from penstock.protocol.quantities import PPM
 from penstock.protocol.signing import Signer
 from penstock.protocol.terms import Genesis
 from penstock.simulation.oracle_run import OracleConfig, run_oracle
@@ -29,11 +31,51 @@ from penstock.venue.oracle.endpoint import Endpoint, ask_status
 from penstock.venue.oracle.exchange import ExchangeMissing, ExchangeSource
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import FixedSource, Source
+from penstock.venue.oracle.volatility import Smiles, flat_in_time
+from penstock.venue.oracle.volatility import surfaces as stated_surfaces
 from penstock.venue.recovery import read_genesis
 from penstock.venue.sequencer import NodeStopped
 
 oracles = typer.Typer(help="Oracles: the quorum that publishes prices.", no_args_is_help=True)
+_VOLATILITY_FORM = "BASE=VOLATILITY,…, a √year: BTC=0.55,ETH=0.70"
 _SOURCE_FORMS = "recording[:FOLDER], ccxt:EXCHANGE:BTC=BTC/USD,ETH=ETH/USD, or fixed:NAME:BTC=60000,ETH=3000"
+
+Volatilities = Annotated[
+    str | None, typer.Option("--volatility", help=f"Price options of these bases: {_VOLATILITY_FORM}.")
+]
+Skew = Annotated[float, typer.Option(help="∂volatility/∂ln(K/F) at the money, of every base in --volatility.")]
+Curvature = Annotated[float, typer.Option(help="∂²volatility/∂ln(K/F)² at the money, of every base in --volatility.")]
+SurfacesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--surfaces",
+        help='JSON of smiles by expiry in years: {"BTC": {"expiries": […], "at_the_money": […], "skew": […], '
+        '"curvature": […]}}.',
+        exists=True,
+        dir_okay=False,
+    ),
+]
+ContractsEvery = Annotated[
+    float,
+    typer.Option(
+        help="Seconds of venue time between prices of a dated contract; the same at every oracle.", min=0.05, max=30
+    ),
+]
+ListEvery = Annotated[
+    float, typer.Option(help="Seconds between questions which contracts are listed.", min=0.05, max=60)
+]
+OptionTolerance = Annotated[
+    float,
+    typer.Option(
+        help="How far another's option mark may be from the own one to be signed, as a fraction of the index.",
+        min=0.000001,
+        max=0.1,
+    ),
+]
+ClocksApart = Annotated[
+    float,
+    typer.Option(help="Seconds that venue time may be off this machine's clock; else no contract is priced.", min=1),
+]
 
 
 @oracles.callback()
@@ -65,6 +107,14 @@ def run(
     farthest: Annotated[
         float, typer.Option(help="Largest distance, as a fraction, that is walked to from the venue's price.", min=0.01)
     ] = 0.5,
+    volatility: Volatilities = None,
+    skew: Skew = 0.0,
+    curvature: Curvature = 0.0,
+    surfaces: SurfacesFile = None,
+    contracts_every: ContractsEvery = 2.0,
+    list_every: ListEvery = 5.0,
+    option_tolerance: OptionTolerance = 0.002,
+    clocks_apart: ClocksApart = 60.0,
     seconds: Annotated[
         float | None, typer.Option(help="End by itself after so long; default: Ctrl-C.", min=0.1)
     ] = None,
@@ -74,17 +124,20 @@ def run(
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     signer = Signer(read_key(key_file))
     rules = OracleRules(
-        index=IndexRules(least=least, agreeing=2, stale_after=stale_after), every=every, farthest=farthest
-    )
+        index=IndexRules(least=least, agreeing=2, stale_after=stale_after), every=every, farthest=farthest,
+        contracts_every=contracts_every, list_every=list_every, clocks_apart=clocks_apart,
+        option_tolerance_ppm=round(option_tolerance * PPM),
+    )  # fmt: skip
     config = OracleConfig(venue=venue, peers=tuple(peer or ()), host=host, port=port, rules=rules)
     for url in config.peers:
         if not url.startswith(("http://", "https://")):
             raise typer.BadParameter(f"peer {url!r}: http://HOST:PORT")
+    volatilities = read_surfaces(volatility, skew, curvature, surfaces)
     sources = read_sources(source, rules.source_timeout)
     if len(sources) < least:
         raise refuse(f"{len(sources)} sources given, --least wants {least} live: no price could ever be published")
     try:
-        asyncio.run(_run(config, signer, home, sources, seconds, as_json))
+        asyncio.run(_run(config, signer, home, sources, volatilities, seconds, as_json))
     except (JournalError, NodeStopped, OSError, ValueError) as error:
         raise refuse(f"oracle: {error}") from error
 
@@ -131,6 +184,33 @@ def read_sources(texts: Sequence[str], timeout: float) -> list[Source]:
     return found
 
 
+def read_surfaces(stated: str | None, skew: float, curvature: float, file: Path | None) -> dict[str, Volatility]:
+    """The surface of each base, from `--volatility` and from a file. Raises typer.BadParameter naming what is wrong."""
+    smiles: dict[str, Smiles] = {}
+    if file is not None:
+        try:
+            smiles = msgspec.json.decode(file.read_bytes(), type=dict[str, Smiles])
+        except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+            raise typer.BadParameter(f"surfaces {file}: {error}") from error
+    for part in [] if stated is None else stated.split(","):
+        base, _, number = part.partition("=")
+        try:
+            volatility = float(number)
+        except ValueError:
+            volatility = math.nan
+        if not base or not 0 < volatility < math.inf:
+            raise typer.BadParameter(f"volatility {part!r}: {_VOLATILITY_FORM}")
+        if base in smiles:
+            raise typer.BadParameter(f"volatility {part!r}: {base} is stated twice")
+        smiles[base] = flat_in_time(volatility, skew, curvature)
+    if stated is None and (skew or curvature):
+        raise typer.BadParameter("skew and curvature belong to --volatility")
+    try:
+        return stated_surfaces(smiles)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def _named(text: str, rest: str) -> tuple[str, dict[str, str]]:
     name, _, listed = rest.partition(":")
     pairs = [part.partition("=") for part in listed.split(",")]
@@ -154,6 +234,7 @@ async def _run(
     signer: Signer,
     home: Path | None,
     sources: Sequence[Source],
+    volatilities: Mapping[str, Volatility],
     seconds: float | None,
     as_json: bool,
 ) -> None:
@@ -171,7 +252,10 @@ async def _run(
         sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
         sys.stdout.buffer.flush()
 
-    found = await run_oracle(config, signer, genesis, sources, stop, started=started, listener=say if as_json else None)
+    found = await run_oracle(
+        config, signer, genesis, sources, stop, volatilities=volatilities, started=started,
+        listener=say if as_json else None,
+    )  # fmt: skip
     if not as_json:
         print_table(
             "decisions", ["market", "outcome", "reason", "count"], [list(row.values()) for row in found["counts"]]

@@ -18,10 +18,11 @@ DELIVERY_WINDOW: Final = 1_800.0
 """Seconds before expiry over which the index is averaged."""
 
 Floats = NDArray[np.float64]
-Volatility = Callable[[Floats, float], Floats]
-"""(log-moneyness ln(K/F) of shape (n,), years) → volatility a year, shape (n,)."""
-OptionPrice = Callable[[float, Floats, Floats, float, NDArray[np.bool_]], Floats]
-"""(forward, strikes (n,), volatilities (n,), years, calls (n,)) → undiscounted prices, shape (n,): `black.price`."""
+Volatility = Callable[[Floats, Floats], Floats]
+"""(log-moneyness ln(K/F) of shape (n,), years of shape (n,) or ()) → volatility a year, shape (n,)."""
+OptionPrice = Callable[[Floats, Floats, Floats, Floats, NDArray[np.bool_]], Floats]
+"""(forwards (n,) or (), strikes (n,), volatilities (n,), years (n,) or (), calls (n,)) → undiscounted prices, shape
+(n,): `black.price`."""
 
 
 class Average(Struct):
@@ -152,34 +153,43 @@ def expiring_mark(forward: float, average: float, elapsed: float, window: float 
 
 
 def option_marks(
-    forward: float, strikes: ArrayLike, calls: ArrayLike, years: float, volatility: Volatility, price: OptionPrice
+    forward: ArrayLike,
+    strikes: ArrayLike,
+    calls: ArrayLike,
+    years: ArrayLike,
+    volatility: Volatility,
+    price: OptionPrice,
 ) -> Floats:
     """Undiscounted option marks (USD), shape (n,), off a volatility surface.
 
-    `strikes` (USD) and `calls` (bool) have shape (n,); `years` to expiry, 0 at it. `price` is Black-76 (`black.price`).
-    In the last half hour `forward` is `expiring_mark`'s. Raises ValueError for an input out of range, and where the
-    surface or the price function gives no number, or a price outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for
-    a put.
+    `strikes` (USD) and `calls` (bool) have shape (n,); `forward` (USD) and `years` to expiry, 0 at it, have it too or
+    are one number. `price` is Black-76 (`black.price`). In the last half hour `forward` is `expiring_mark`'s. Raises
+    ValueError for an input out of range, and where the surface or the price function gives no number, or a price
+    outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for a put.
     """
     strike = np.asarray(strikes, dtype=np.float64)
     call = np.asarray(calls, dtype=np.bool_)
     if strike.ndim != 1 or strike.shape != call.shape:
         raise ValueError(f"strikes and calls have shapes {strike.shape} and {call.shape}, want the same (n,)")
-    if not 0 < forward < math.inf:
-        raise ValueError(f"forward is {forward}, wants a finite number above 0")
-    if not 0 <= years <= 100:
-        raise ValueError(f"years is {years}, wants 0 to 100")
+    at, left = np.asarray(forward, dtype=np.float64), np.asarray(years, dtype=np.float64)
+    for name, found in (("forward", at), ("years", left)):
+        if found.shape not in ((), strike.shape):
+            raise ValueError(f"{name} has shape {found.shape}, wants one number or {strike.shape}")
+    if not (np.isfinite(at).all() and (at > 0).all()):
+        raise ValueError(f"forward is {at}, wants a finite number above 0")
+    if not ((left >= 0) & (left <= 100)).all():
+        raise ValueError(f"years is {left}, wants 0 to 100")
     if not (np.isfinite(strike).all() and (strike > 0).all()):
         raise ValueError("strikes: want finite numbers above 0")
-    floor = np.maximum(np.where(call, forward - strike, strike - forward), 0.0)
-    if years == 0:
+    floor = np.maximum(np.where(call, at - strike, strike - at), 0.0)
+    if (left == 0).all():
         return floor
-    sigma = np.asarray(volatility(np.log(strike / forward), years), dtype=np.float64)
+    sigma = np.asarray(volatility(np.log(strike / at), left), dtype=np.float64)
     if sigma.shape != strike.shape or not (np.isfinite(sigma).all() and (sigma >= 0).all()):
         raise ValueError("volatility: the surface wants to give a finite number, 0 or more, for each strike")
-    value = np.asarray(price(forward, strike, sigma, years, call), dtype=np.float64)
-    ceiling = np.where(call, forward, strike)
-    slack = 1e-9 * forward
+    value = np.asarray(price(at, strike, sigma, left, call), dtype=np.float64)
+    ceiling = np.where(call, at, strike)
+    slack = 1e-9 * at
     if value.shape != strike.shape or not ((value >= floor - slack) & (value <= ceiling + slack)).all():
         raise ValueError("price: the price function wants to stay within the no-arbitrage bounds at each strike")
     return np.clip(value, floor, ceiling)

@@ -1,24 +1,49 @@
 """An oracle at a running venue: wired to its gateway, to its peers, and listening."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import aiohttp
+import msgspec
 from msgspec import Struct
 
 from penstock.participants.client import ConnectionLost, GatewayClient, GatewayError
+from penstock.pricing.marks import Volatility
+from penstock.protocol.instruments import CALL, FUTURE, NO_OPTION, OPTION, PUT
 from penstock.protocol.signing import Signer
 from penstock.protocol.terms import Genesis, MarketTerms
 from penstock.venue.oracle.decisions import Decision
 from penstock.venue.oracle.endpoint import Endpoint, HttpPeer
 from penstock.venue.oracle.oracle import Oracle
-from penstock.venue.oracle.port import Seen
+from penstock.venue.oracle.port import Listed, Seen
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Source
 from penstock.venue.oracle.steps import Price
 
 _DEPTH: Final = 200
+_SHOWN: Final = 200
+_RIGHTS: Final = {"": NO_OPTION, "call": CALL, "put": PUT}
+
+
+class _Instrument(Struct, frozen=True):
+    """What of an instrument an oracle reads."""
+
+    instrument_name: str
+    instrument_id: int
+    kind: Literal["future", "option"]
+    base_currency: str
+    settlement_period: str
+    expiration_timestamp: int
+    strike: float = 0.0
+    option_type: Literal["", "call", "put"] = ""
+    state: str = ""
+
+    def listed(self) -> Listed:
+        return Listed(
+            self.instrument_id, self.instrument_name, self.base_currency, OPTION if self.kind == "option" else FUTURE,
+            self.expiration_timestamp // 1_000, self.strike, _RIGHTS[self.option_type], self.state == "expired",
+        )  # fmt: skip
 
 
 class GatewayVenue:
@@ -43,6 +68,23 @@ class GatewayVenue:
             return Seen(committed, bids, asks, shown["last_price"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConnectionError(f"{self._url} is no venue: {error!r}") from error
+
+    async def listed(self) -> tuple[list[Listed], list[str]]:
+        """The dated contracts told by `public/get_instruments`, and what of its answer tells none. Raises
+        ConnectionError."""
+        shown = await self._call("public/get_instruments", {"currency": "any"})
+        if not isinstance(shown, list):
+            raise ConnectionError(f"{self._url} is no venue: instruments are no list")
+        found: list[Listed] = []
+        unread: list[str] = []
+        for each in shown:
+            try:
+                one = msgspec.convert(each, _Instrument)
+                if one.settlement_period != "perpetual":
+                    found.append(one.listed())
+            except msgspec.ValidationError as error:
+                unread.append(f"{str(each)[:_SHOWN]}: {error}")
+        return found, unread
 
     async def submit(self, envelope: bytes) -> list[str]:
         """The reasons for which an envelope was refused. Raises ConnectionError; its outcome is then unknown."""
@@ -110,18 +152,23 @@ async def run_oracle(
     sources: Sequence[Source],
     stop: asyncio.Event,
     *,
+    volatilities: Mapping[str, Volatility] | None = None,
     started: Callable[[Endpoint], object] = lambda _: None,
     listener: Callable[[Decision], object] | None = None,
 ) -> dict[str, Any]:
-    """Run one oracle until `stop` is set; returns its last status. `started` hears where it listens.
+    """Run one oracle until `stop` is set; returns its last status. `started` hears where it listens; `volatilities` has
+    the stated surface of each base whose options are priced.
 
     Raises ValueError for a key, rule or weight that is wrong, OSError when it cannot listen.
     """
     venue = GatewayVenue(config.venue)
-    patience = config.rules.patience_us(len(genesis.oracles)) / 1e6
+    # How long it waits for a peer, an oracle decides itself; this is for what outlasts every turn.
+    patience = max(config.rules.every, config.rules.contracts_every)
     async with aiohttp.ClientSession() as http:
         peers = [HttpPeer(http, url, patience) for url in config.peers]
-        oracle = Oracle(signer, genesis, sources, venue, peers, config.rules, listener=listener)
+        oracle = Oracle(
+            signer, genesis, sources, venue, peers, config.rules, volatilities=volatilities, listener=listener
+        )
         endpoint = Endpoint(oracle)
         await endpoint.start(config.host, config.port)
         running = asyncio.create_task(oracle.run(), name="oracle")

@@ -1,19 +1,20 @@
 """Signing what another oracle proposes: only what this one would have proposed itself, or nearly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
 from penstock.protocol.commands import PublishPrice
+from penstock.protocol.instruments import OPTION, PERPETUAL
 from penstock.protocol.quantities import MICRO, RATE_SCALE
 from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import Signer, verify
 from penstock.protocol.terms import MarketTerms
 from penstock.venue.oracle.decisions import Withheld
 from penstock.venue.oracle.rules import OracleRules
-from penstock.venue.oracle.steps import Price, next_step, price_of, within
+from penstock.venue.oracle.steps import Bounds, Price, next_step, price_of, within
 from penstock.venue.oracle.turns import Turns
 from penstock.venue.oracle.viewing import NoView, View
 
@@ -27,6 +28,7 @@ class Objection(StrEnum):
     NOT_A_PROPOSAL = "not an envelope of this venue with one price and one good signature"
     NOT_AN_ORACLE = "not signed by another oracle of this venue"
     MARKET_UNKNOWN = "no market that this oracle prices"
+    ENDED = "published at the contract's expiry or later"
     OUT_OF_TURN = "those before it in this slot still have time"
     TOO_SOON = "too soon after the last one signed here"
     VENUE_SILENT = "the venue cannot be asked"
@@ -71,14 +73,15 @@ class Cosigner:
         self,
         signer: Signer,
         oracles: Sequence[bytes],
-        markets: Sequence[MarketTerms],
+        markets: Mapping[int, MarketTerms],
         separator: bytes,
         turns: Turns,
         rules: OracleRules,
     ) -> None:
+        """`markets` are those that this oracle prices, by number; it may change afterwards."""
         self._signer = signer
         self._oracles = set(oracles)
-        self._markets = {terms.market: terms for terms in markets}
+        self._markets = markets
         self._separator = separator
         self._turns = turns
         self._rules = rules
@@ -101,7 +104,9 @@ class Cosigner:
         if terms is None:
             raise Objected(Objection.MARKET_UNKNOWN, str(record.market))
         proposal = Proposal(terms, record, verified.record_hash, price_of(record), proposer)
-        if not self._turns.is_due(proposer, record.market, record.published_at):
+        if 0 < terms.expiry * MICRO <= record.published_at:
+            raise Objected(Objection.ENDED, str(record.published_at), terms.name, proposal.price)
+        if not self._turns.is_due(proposer, terms, record.published_at):
             raise Objected(Objection.OUT_OF_TURN, "", terms.name, proposal.price)
         self._check_pace(proposal)
         return proposal
@@ -116,7 +121,7 @@ class Cosigner:
         """The signature (85 bytes) under what was judged. Raises Objected if another was signed meanwhile."""
         self._check_pace(proposal)
         self.note(proposal.record)
-        self._cosigned_in[proposal.record.market] = self._turns.slot(proposal.record.published_at)
+        self._cosigned_in[proposal.record.market] = self._turns.slot(proposal.terms, proposal.record.published_at)
         return self._signer.sign(self._separator, proposal.record_hash)
 
     def note(self, record: PublishPrice) -> None:
@@ -128,12 +133,12 @@ class Cosigner:
         return self._signed_at.get(market, 0)
 
     def _check_pace(self, proposal: Proposal) -> None:
-        market, at = proposal.record.market, proposal.record.published_at
+        market, at, pace = proposal.record.market, proposal.record.published_at, self._turns.pace(proposal.terms)
         detail = ""
-        if self._turns.slot(at) <= self._cosigned_in.get(market, -1):
+        if self._turns.slot(proposal.terms, at) <= self._cosigned_in.get(market, -1):
             detail = "one was signed in this slot"
-        elif at < self.signed_at(market) + self._turns.pace:
-            detail = f"{at} after {self.signed_at(market)}, wants {self._turns.pace} µs between them"
+        elif at < self.signed_at(market) + pace:
+            detail = f"{at} after {self.signed_at(market)}, wants {pace} µs between them"
         if detail:
             raise Objected(Objection.TOO_SOON, detail, proposal.terms.name, proposal.price)
 
@@ -144,12 +149,10 @@ class Cosigner:
             return Objection.NOT_FRESH, f"{proposal.record.published_at} at {time}"
         if said.index == 0 or said.mark == 0:
             return Objection.PRICE_NOT_POSITIVE, f"index {said.index}, mark {said.mark}"
-        step = terms.price_step_ppm
-        if committed.index and not (
-            within(said.index, committed.index, step) and within(said.mark, committed.mark, step)
-        ):
+        bounds = Bounds.of(terms)
+        if committed.index and not bounds.is_step(said, committed):
             return Objection.STEP_TOO_LARGE, f"{said} after {committed}"
-        if not within(said.mark, said.index, terms.mark_band_ppm):
+        if not bounds.is_in_band(said):
             return Objection.MARK_OUT_OF_BAND, f"{said}"
         return None
 
@@ -161,14 +164,16 @@ class Cosigner:
         own = step_towards(view.price, committed, proposal.terms, self._rules)
         if isinstance(own, Withheld):
             return Objection.NO_VIEW, own
-        said, tolerance = proposal.price, self._rules.tolerance_ppm
-        if not within(said.index, own.index, tolerance):
+        said, rules, kind = proposal.price, self._rules, proposal.terms.kind
+        if not within(said.index, own.index, rules.tolerance_ppm):
             return Objection.INDEX_OFF, f"{said.index}, own {own.index}"
-        if not within(said.mark, own.mark, tolerance):
+        # All of a quorum may state slightly different volatilities: what that makes is measured by the index.
+        measure, tolerance = (own.index, rules.option_tolerance_ppm) if kind == OPTION else (None, rules.tolerance_ppm)
+        if not within(said.mark, own.mark, tolerance, measure):
             return Objection.MARK_OFF, f"{said.mark}, own {own.mark}"
-        if "premium" in PublishPrice.__struct_fields__ and (
-            abs(said.premium - own.premium) > self._rules.premium_tolerance * RATE_SCALE
-        ):
+        # Only perpetuals have one: the engine takes no other premium than 0 of a dated contract.
+        of_premium = rules.premium_tolerance * RATE_SCALE if kind == PERPETUAL else 0
+        if "premium" in PublishPrice.__struct_fields__ and abs(said.premium - own.premium) > of_premium:
             return Objection.PREMIUM_OFF, f"{said.premium}, own {own.premium}"
         return None
 
@@ -177,5 +182,5 @@ def step_towards(wanted: Price, committed: Price, terms: MarketTerms, rules: Ora
     """What this oracle would publish next; or the reason why it would publish nothing."""
     if committed.index and abs(wanted.index - committed.index) > rules.farthest * committed.index:
         return Withheld.FAR_FROM_COMMITTED
-    step = next_step(committed, wanted, min(rules.step_ppm, terms.price_step_ppm), terms.mark_band_ppm)
+    step = next_step(committed, wanted, Bounds.of(terms, rules.step_ppm))
     return Withheld.NO_STEP if step is None else step

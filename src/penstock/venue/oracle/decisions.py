@@ -14,6 +14,8 @@ from penstock.venue.oracle.steps import Price
 log = logging.getLogger(__name__)
 
 KEPT: Final = 256
+FOLDED: Final = "ended contracts"
+"""The market under which decisions about contracts that ended are counted."""
 
 
 class Outcome(StrEnum):
@@ -33,6 +35,15 @@ class Outcome(StrEnum):
     """An index was taken without some of the sources; said when they change."""
     PEER_FAILED = "peer failed"
     """A peer gave no signature, or one that is none."""
+    TAKEN_UP = "taken up"
+    """A contract that was listed is priced from now on."""
+    ENDED = "ended"
+    """A contract reached its expiry: nothing is proposed or signed of it any more."""
+    IGNORED = "ignored"
+    """What the venue calls a contract is none that the genesis foresees; said once."""
+
+
+_AS_WISHED: Final = (Outcome.PUBLISHED, Outcome.COSIGNED, Outcome.TAKEN_UP, Outcome.ENDED)
 
 
 class Withheld(StrEnum):
@@ -45,6 +56,10 @@ class Withheld(StrEnum):
     VIEW_STALE = "the own view is too old"
     VENUE_SILENT = "the venue does not answer, or not sensibly"
     NO_QUORUM = "too few signatures"
+    NO_VOLATILITY = "no volatility is stated for the option's base"
+    NO_MARK = "the stated surface gives no mark"
+    CLOCKS_APART = "venue time is too far from this oracle's clock"
+    LATE = "the proposal waited for others until its slot was over"
 
 
 class Decision(Struct, frozen=True):
@@ -74,7 +89,7 @@ class Decisions:
         self.counts[decision.market, decision.outcome, decision.reason] += 1
         kind = (decision.market, decision.outcome)
         said = (decision.reason, decision.dropped)
-        as_wished = decision.outcome in (Outcome.PUBLISHED, Outcome.COSIGNED)
+        as_wished = decision.outcome in _AS_WISHED
         level = logging.DEBUG if as_wished or self._last.get(kind) == said else logging.WARNING
         self._last[kind] = said
         log.log(
@@ -83,6 +98,12 @@ class Decisions:
         )  # fmt: skip
         if self._listener is not None:
             self._listener(decision)
+
+    def fold(self, market: str) -> None:
+        """Count what there was of a market that ended with all the others that did: contracts come and go every day."""
+        for key in [key for key in self.counts if key[0] == market]:
+            self.counts[FOLDED, key[1], key[2]] += self.counts.pop(key)
+        self._last = {kind: said for kind, said in self._last.items() if kind[0] != market}
 
     def count(self, outcome: Outcome, reason: str | None = None) -> int:
         """How many decisions had this outcome, of any market; and this reason, if one is given."""

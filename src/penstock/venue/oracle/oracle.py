@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from penstock.pricing.index import Constituent, take_index
+from penstock.pricing.marks import Volatility
 from penstock.protocol.commands import PublishPrice, encode_record
 from penstock.protocol.instruments import PERPETUAL
 from penstock.protocol.quantities import MICRO
@@ -15,6 +16,8 @@ from penstock.protocol.reasons import Refusal
 from penstock.protocol.signing import SIGNATURE, Domain, Signer, check_signature, digest_of, pack_envelope
 from penstock.protocol.terms import Genesis, MarketTerms
 from penstock.protocol.words import keccak
+from penstock.venue.oracle.chain import Chain
+from penstock.venue.oracle.contracts import Contract, Contracts
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
 from penstock.venue.oracle.port import VenuePort
@@ -27,6 +30,7 @@ from penstock.venue.oracle.viewing import NoView, View, Viewer
 log = logging.getLogger(__name__)
 
 _LEAST_SLEEP: Final = 0.01
+_LOOKS_IN_A_SLOT: Final = 4
 SHOWN: Final = 50
 
 
@@ -60,10 +64,12 @@ class Oracle:
         peers: Sequence[Peer] = (),
         rules: OracleRules | None = None,
         *,
+        volatilities: Mapping[str, Volatility] | None = None,
         listener: Callable[[Decision], object] | None = None,
         clock: Clock = wall_clock,
     ) -> None:
-        """Prices the perpetuals of the genesis: nothing here could vouch for the mark of a dated contract.
+        """Prices the perpetuals of the genesis and what is listed from its templates; of options those of a base that
+        `volatilities` states a surface for. A dated market of the genesis itself names no index, and is not priced.
 
         Raises ValueError when the key is none of the venue's oracles, or a rule or a source's weight is wrong.
         """
@@ -78,26 +84,59 @@ class Oracle:
         self.views: dict[int, View | NoView] = {}
         self._signer = signer
         self._genesis = genesis
-        self._markets = [terms for terms in genesis.markets if terms.kind == PERPETUAL]
+        self._perpetuals = [terms for terms in genesis.markets if terms.kind == PERPETUAL]
+        self._markets = {terms.market: terms for terms in self._perpetuals}
+        self._contracts = Contracts(genesis)
+        self._chain = Chain(volatilities or {}, venue, self.rules, clock)
         self._separator = Domain(genesis.chain_id, genesis.vault).separator()
         self._venue = venue
         self._peers = peers
         self._clock = clock
         self._turns = Turns(genesis.oracles, self.rules)
         self._cosigner = Cosigner(signer, genesis.oracles, self._markets, self._separator, self._turns, self.rules)
-        self._viewers = {terms.market: Viewer(terms, sources, venue, self.rules, clock) for terms in self._markets}
+        self._viewers = {terms.market: Viewer(terms, sources, venue, self.rules, clock) for terms in self._perpetuals}
         self._dropped: dict[int, Any] = {}
         self._tried: dict[int, int] = {}
+        self._unstated: set[int] = set()
+        self._under_way: set[int] = set()
 
     async def run(self) -> None:
         """Look, propose and send until cancelled. Whatever sources, peers and venue do, it goes on."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_looking(), name="oracle views")
-            tasks.create_task(self._take_turns(), name="oracle turns")
+            tasks.create_task(self._take_turns(tasks), name="oracle turns")
+            if self._genesis.templates:
+                tasks.create_task(self._keep_listing(), name="oracle contracts")
 
     async def look(self) -> None:
         """Take a new view of every market."""
-        await asyncio.gather(*(self._look(terms) for terms in self._markets))
+        await asyncio.gather(*(self._look(terms) for terms in self._perpetuals))
+        await self._look_at_contracts()
+
+    async def take_up(self) -> None:
+        """Ask the venue which contracts are listed: take up what is new, drop what ended."""
+        try:
+            async with asyncio.timeout(self.rules.venue_timeout):
+                told, unread = await self._venue.listed()
+                time = await self._venue.time()
+        except (ConnectionError, TimeoutError) as error:
+            self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, f"contracts: {str(error) or 'timed out'}")
+            return
+        found, ignored = self._contracts.take(told, unread, time)
+        for reason, detail in ignored:
+            self._say("", Outcome.IGNORED, reason.name, detail)
+        for one in found:
+            self._markets[one.terms.market] = one.terms
+            # In the slot that goes on, it would be every oracle's turn at once.
+            self._tried[one.terms.market] = self._turns.slot(one.terms, time)
+            self._say(one.terms.name, Outcome.TAKEN_UP, "", str(one.terms.market))
+            if not self._chain.is_stated(one):
+                self._unstated.add(one.terms.market)
+                detail = f"none stated for {one.terms.base}"
+                self._say(one.terms.name, Outcome.WITHHELD, Withheld.NO_VOLATILITY.name, detail)
+        self._drop(self._contracts.drop(told, time))
+        if found:
+            await self._look_at_contracts()
 
     async def cosign(self, envelope: bytes) -> bytes:
         """This oracle's signature (85 bytes) under another's proposal. Raises Objected."""
@@ -147,7 +186,7 @@ class Oracle:
             "threshold": self._genesis.oracle_threshold,
             "peers": [peer.name for peer in self._peers],
             "time": self._clock(),
-            "markets": {terms.name: self._shown_view(terms) for terms in self._markets},
+            "markets": {terms.name: self._shown_view(terms) for terms in self._markets.values()},
             "counts": self.decisions.shown(),
             "decisions": [msgspec.to_builtins(decision) for decision in list(self.decisions.newest)[-SHOWN:]],
         }
@@ -159,7 +198,13 @@ class Oracle:
             spent = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(self.rules.view_every - spent, _LEAST_SLEEP))
 
-    async def _take_turns(self) -> None:
+    async def _keep_listing(self) -> None:
+        while True:
+            await self.take_up()
+            await asyncio.sleep(self.rules.list_every)
+
+    async def _take_turns(self, tasks: asyncio.TaskGroup) -> None:
+        room = asyncio.Semaphore(self.rules.at_once)
         while True:
             try:
                 async with asyncio.timeout(self.rules.venue_timeout):
@@ -168,25 +213,63 @@ class Oracle:
                 self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
                 await asyncio.sleep(self.rules.every)
                 continue
-            due = [terms for terms in self._markets if self._is_mine(terms, time)]
-            for terms in due:
-                self._tried[terms.market] = self._turns.slot(time)
-            await asyncio.gather(*(self.propose(terms, time) for terms in due))
-            waits = [self._next_turn(terms, time) - time for terms in self._markets]
-            wait = min([*waits, self._turns.patience]) / MICRO
+            self._drop(self._contracts.drop((), time))
+            busy = self._unstated | self._under_way
+            turns = [terms for terms in self._markets.values() if terms.market not in busy]
+            for terms in turns:
+                if self._is_mine(terms, time):
+                    self._tried[terms.market] = self._turns.slot(terms, time)
+                    self._under_way.add(terms.market)
+                    tasks.create_task(self._propose_soon(terms, time, room), name="oracle proposal")
+            waits = [self._next_turn(terms, time) - time for terms in turns]
+            wait = min([*waits, self.rules.slot_us() // _LOOKS_IN_A_SLOT]) / MICRO
             await asyncio.sleep(max(wait, _LEAST_SLEEP))
 
+    async def _propose_soon(self, terms: MarketTerms, time: int, room: asyncio.Semaphore) -> None:
+        """Propose a perpetual at once; a contract when there is room, and only while its slot and it last."""
+        try:
+            if terms.kind == PERPETUAL:
+                await self.propose(terms, time)
+                return
+            began = asyncio.get_running_loop().time()
+            async with room:
+                if asyncio.get_running_loop().time() - began > self.rules.contracts_every:
+                    self._say(terms.name, Outcome.WITHHELD, Withheld.LATE.name)
+                elif terms.market in self._markets:
+                    await self.propose(terms, time)
+        finally:
+            self._under_way.discard(terms.market)
+
+    def _drop(self, ended: Sequence[Contract]) -> None:
+        for one in ended:
+            market = one.terms.market
+            # When it was last signed stays known: a venue that takes the end back gets no signature sooner.
+            del self._markets[market]
+            self.views.pop(market, None)
+            self._unstated.discard(market)
+            self._say(one.terms.name, Outcome.ENDED)
+            self.decisions.fold(one.terms.name)
+        if ended:
+            self._chain.forget(ended, self._contracts.live.values())
+
     def _is_mine(self, terms: MarketTerms, time: int) -> bool:
-        return not self._is_over(terms, self._turns.slot(time)) and self._turns.is_due(self.address, terms.market, time)
+        return not self._is_over(terms, self._turns.slot(terms, time)) and self._turns.is_due(self.address, terms, time)
 
     def _is_over(self, terms: MarketTerms, slot: int) -> bool:
         """Whether this oracle has tried in a slot, or has signed in it."""
-        signed = self._turns.slot(self._cosigner.signed_at(terms.market))
+        signed = self._turns.slot(terms, self._cosigner.signed_at(terms.market))
         return slot <= max(self._tried.get(terms.market, -1), signed)
 
     def _next_turn(self, terms: MarketTerms, time: int) -> int:
-        slot = self._turns.slot(time)
-        return self._turns.begins(self.address, terms.market, slot + self._is_over(terms, slot))
+        slot = self._turns.slot(terms, time)
+        return self._turns.begins(self.address, terms, slot + self._is_over(terms, slot))
+
+    async def _look_at_contracts(self) -> None:
+        contracts = list(self._contracts.live.values())
+        if contracts:
+            found = await self._chain.look(contracts, self.views)
+            # What ended meanwhile has no view any more.
+            self.views |= {market: view for market, view in found.items() if market in self._contracts.live}
 
     async def _look(self, terms: MarketTerms) -> None:
         view = await self._viewers[terms.market].look()
@@ -234,7 +317,7 @@ class Oracle:
         digest, missing = digest_of(self._separator, record_hash), self._genesis.oracle_threshold - 1
         signatures: dict[bytes, bytes] = {}
         failures: list[str] = []
-        asked = [asyncio.create_task(self._ask(peer, envelope, digest)) for peer in self._peers if missing]
+        asked = [asyncio.create_task(self._ask(terms, peer, envelope, digest)) for peer in self._peers if missing]
         try:
             for answer in asyncio.as_completed(asked):
                 peer, given = await answer
@@ -251,9 +334,11 @@ class Oracle:
             await asyncio.gather(*asked, return_exceptions=True)
         return signatures, failures
 
-    async def _ask(self, peer: Peer, envelope: bytes, digest: bytes) -> tuple[Peer, bytes | PeerFailed]:
+    async def _ask(
+        self, terms: MarketTerms, peer: Peer, envelope: bytes, digest: bytes
+    ) -> tuple[Peer, bytes | PeerFailed]:
         try:
-            async with asyncio.timeout(self._turns.patience / MICRO):
+            async with asyncio.timeout(self._turns.patience(terms) / MICRO):
                 signature = await peer.sign(envelope)
             self._check(signature, digest)
         except PeerFailed as failed:
@@ -282,7 +367,7 @@ class Oracle:
             return {"view": None}
         sources = {
             "dropped": [msgspec.to_builtins(source) for source in view.dropped],
-            "silent": self._viewers[terms.market].silences,
+            "silent": self._viewers[terms.market].silences if terms.market in self._viewers else {},
         }
         if isinstance(view, NoView):
             return {"view": None, "reason": view.reason.name, "detail": view.detail, **sources}

@@ -20,6 +20,20 @@ class Seen(Struct, frozen=True):
     last: float | None = None
 
 
+class Listed(Struct, frozen=True):
+    """What the venue tells of a contract: kind and option type as in `protocol.instruments`, expiry in s, strike in
+    USD, and whether it has ended with a settlement price."""
+
+    number: int
+    name: str
+    base: str
+    kind: int
+    expiry: int
+    strike: float = 0.0
+    option_type: int = 0
+    ended: bool = False
+
+
 class VenuePort(Protocol):
     """A venue. Every call raises ConnectionError or TimeoutError when it cannot be reached or does not answer."""
 
@@ -28,6 +42,9 @@ class VenuePort(Protocol):
 
     async def look(self, terms: MarketTerms) -> Seen:
         """The market as it is now."""
+
+    async def listed(self) -> tuple[list[Listed], list[str]]:
+        """The dated contracts that the venue says are listed; and of what it said the parts that tell none."""
 
     async def submit(self, envelope: bytes) -> list[str]:
         """Send a signed envelope; the reasons for which it was refused, none if it was not."""

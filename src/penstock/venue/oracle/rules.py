@@ -22,6 +22,11 @@ class OracleRules(Struct, frozen=True, kw_only=True):
     than `farthest` (a fraction) from the venue's is not walked to. `fresh_for` (s) bounds how old a proposal may be.
     `impact_notional` (USD) is what premium and impact prices are asked for. A view is looked at `view_every` (s) on
     the wall and good for `view_for`; sources have `source_timeout` to answer, the venue `venue_timeout`.
+
+    Of dated contracts: the venue is asked `list_every` (s) which are listed; each is published once in
+    `contracts_every` (s of venue time), and `at_once` proposals of them are under way at the most.
+    `option_tolerance_ppm` is how far an option's mark may be from what its signer would have proposed, in parts of the
+    index. They are priced while venue time is within `clocks_apart` (s) of the oracle's clock.
     """
 
     index: IndexRules = IndexRules(agreeing=2)
@@ -39,6 +44,11 @@ class OracleRules(Struct, frozen=True, kw_only=True):
     view_for: float = 5.0
     source_timeout: float = 3.0
     venue_timeout: float = 2.0
+    list_every: float = 5.0
+    contracts_every: float = 2.0
+    option_tolerance_ppm: int = 2_000
+    clocks_apart: float = 60.0
+    at_once: int = 16
 
     def check(self) -> None:
         """Raises ValueError naming the first rule that is out of range."""
@@ -49,7 +59,9 @@ class OracleRules(Struct, frozen=True, kw_only=True):
             "every": (0.05, 60), "step_ppm": (1, PPM), "tolerance_ppm": (1, 100_000), "premium_tolerance": (0, 1),
             "premium_seconds": (0, 3_600), "farthest": (0.01, 100), "fresh_for": (0.05, 60),
             "impact_notional": (1, 1e9), "view_every": (0.01, 60), "view_for": (0.01, 600),
-            "source_timeout": (0.01, 60), "venue_timeout": (0.01, 60),
+            "source_timeout": (0.01, 60), "venue_timeout": (0.01, 60), "list_every": (0.05, 60),
+            "contracts_every": (0.05, 30), "option_tolerance_ppm": (1, 100_000), "clocks_apart": (1, 1e10),
+            "at_once": (1, 1_024),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
@@ -61,6 +73,6 @@ class OracleRules(Struct, frozen=True, kw_only=True):
         """Venue time of one publication, µs."""
         return int(self.every * MICRO)
 
-    def patience_us(self, oracles: int) -> int:
-        """How long the next in turn waits for the one before it, µs of venue time: every oracle gets its turn."""
-        return self.slot_us() // (oracles + 1)
+    def contract_slot_us(self) -> int:
+        """Venue time of one publication of a dated contract, µs."""
+        return int(self.contracts_every * MICRO)

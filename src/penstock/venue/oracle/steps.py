@@ -6,7 +6,9 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.protocol.commands import PublishPrice
+from penstock.protocol.instruments import CALL, NO_OPTION
 from penstock.protocol.quantities import PPM
+from penstock.protocol.terms import MarketTerms
 from penstock.venue.oracle.rules import MOST_PREMIUM
 
 
@@ -18,7 +20,59 @@ class Price(Struct, frozen=True):
     premium: int = 0
 
 
-def next_step(committed: Price, wanted: Price, step_ppm: int, band_ppm: int) -> Price | None:
+class Bounds(Struct, frozen=True):
+    """How far one publication of a market may move, and where its mark may be: as the engine has both.
+
+    `strike` (price units) and `option_type` are an option's. Its mark moves by a step of the index, and is between
+    its intrinsic value and the most it can pay, or a band of the index beyond either. Any other mark moves by a step of
+    itself, and is in a band of the index.
+    """
+
+    step_ppm: int
+    band_ppm: int
+    strike: int = 0
+    option_type: int = NO_OPTION
+
+    @staticmethod
+    def of(terms: MarketTerms, most: int = PPM) -> "Bounds":
+        """A market's, with a step of `most` ppm at the largest."""
+        step = min(most, terms.price_step_ppm)
+        return Bounds(step, terms.mark_band_ppm, terms.strike, terms.option_type)
+
+    def indices(self, committed: Price) -> tuple[int, int]:
+        """The least and the largest index one step from a price."""
+        return _around(committed.index, self.step_ppm)
+
+    def marks_after(self, committed: Price) -> tuple[int, int]:
+        """The least and the largest mark one step from a price."""
+        return _around(committed.mark, self.step_ppm, self._measure(committed.index, committed.mark))
+
+    def marks_at(self, index: int) -> tuple[int, int]:
+        """The least and the largest mark that go with an index."""
+        if self.option_type == NO_OPTION:
+            return _around(index, self.band_ppm)
+        is_call = self.option_type == CALL
+        intrinsic = max(0, index - self.strike if is_call else self.strike - index)
+        reach = max(index * self.band_ppm // PPM, 1)
+        return max(intrinsic - reach, 1), (index if is_call else self.strike) + reach
+
+    def is_step(self, said: Price, committed: Price) -> bool:
+        """Whether index and mark are each at most a step from `committed`."""
+        measure = self._measure(committed.index, committed.mark)
+        return within(said.index, committed.index, self.step_ppm) and within(
+            said.mark, committed.mark, self.step_ppm, measure
+        )
+
+    def is_in_band(self, said: Price) -> bool:
+        """Whether the mark goes with the index."""
+        low, high = self.marks_at(said.index)
+        return low <= said.mark <= high
+
+    def _measure(self, index: int, mark: int) -> int:
+        return mark if self.option_type == NO_OPTION else index
+
+
+def next_step(committed: Price, wanted: Price, bounds: Bounds) -> Price | None:
     """The price nearest to `wanted` that is one step from `committed` at most, its mark in the band of its index.
 
     From no price every price is one step. Where the mark cannot follow, the index waits for it. None only where the
@@ -27,14 +81,14 @@ def next_step(committed: Price, wanted: Price, step_ppm: int, band_ppm: int) -> 
     """
     premium = min(max(wanted.premium, -MOST_PREMIUM), MOST_PREMIUM)
     if committed.index == 0:
-        return Price(wanted.index, _clamp(wanted.mark, *_around(wanted.index, band_ppm)), premium)
-    nearest, furthest = _around(committed.mark, step_ppm)
+        return Price(wanted.index, _clamp(wanted.mark, *bounds.marks_at(wanted.index)), premium)
+    nearest, furthest = bounds.marks_after(committed)
 
     def marks(index: int) -> tuple[int, int]:
-        low, high = _around(index, band_ppm)
+        low, high = bounds.marks_at(index)
         return max(low, nearest), min(high, furthest)
 
-    index = _clamp(wanted.index, *_around(committed.index, step_ppm))
+    index = _clamp(wanted.index, *bounds.indices(committed))
     low, high = marks(index)
     if low > high:
         index = _furthest(committed.index, index, lambda at: marks(at)[0] <= marks(at)[1])
@@ -42,9 +96,10 @@ def next_step(committed: Price, wanted: Price, step_ppm: int, band_ppm: int) -> 
     return None if low > high else Price(index, _clamp(wanted.mark, low, high), premium)
 
 
-def within(price: int, reference: int, ppm: int) -> bool:
-    """|price − reference| ≤ reference × ppm / 1e6, or one price unit where that is more: as the engine has it."""
-    return abs(price - reference) * PPM <= max(reference * ppm, PPM)
+def within(price: int, reference: int, ppm: int, of: int | None = None) -> bool:
+    """|price − reference| ≤ `of` (else the reference) × ppm / 1e6, or one price unit where that is more: as the engine
+    has it."""
+    return abs(price - reference) * PPM <= max((reference if of is None else of) * ppm, PPM)
 
 
 def price_record(market: int, published_at: int, price: Price) -> PublishPrice:
@@ -62,8 +117,8 @@ def price_of(record: PublishPrice) -> Price:
     return Price(record.index_price, record.mark_price, getattr(record, "premium", 0))
 
 
-def _around(reference: int, ppm: int) -> tuple[int, int]:
-    reach = max(reference * ppm // PPM, 1)
+def _around(reference: int, ppm: int, of: int | None = None) -> tuple[int, int]:
+    reach = max((reference if of is None else of) * ppm // PPM, 1)
     return max(reference - reach, 1), reference + reach
 
 

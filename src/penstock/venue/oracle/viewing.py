@@ -82,13 +82,9 @@ class Viewer:
     def _conclude(self, index: Index, seen: Seen, now: int) -> View | NoView:
         # A clock set back must not stop the averages: they stand still until it is past where it was.
         self._looked_at = max(self._looked_at, now / MICRO)
-        notional = self._rules.impact_notional
-        bid, ask = (
-            impact_price([price for price, _ in side], [size for _, size in side], notional)
-            for side in (seen.bids, seen.asks)
-        )
+        bid, ask = impact_prices(seen, self._rules.impact_notional)
         of_premium = self._premium.take(min(max(premium(bid, ask, index.value), -1.0), 1.0), self._looked_at)
-        own = OwnBook(None if bid is None or ask is None else (bid + ask) / 2, seen.last)
+        own = own_book(seen, self._rules.impact_notional)
         term = funding_rate(of_premium, self._rules.funding)
         mark = self._marker.take(index.value, own, term, self._looked_at)
         units = [round(value / self._unit) for value in (index.value, mark.value)]
@@ -108,3 +104,18 @@ class Viewer:
         except Exception as error:  # a source is a stranger's code: whatever it does, it is silent and says so
             self.silences[source.name] = f"{type(error).__name__}: {error}"[:_SHOWN]
         return None
+
+
+def impact_prices(seen: Seen, notional: float) -> tuple[float | None, float | None]:
+    """Bid and ask at which `notional` (USD) would trade; None for a side too thin. Raises ValueError for no book."""
+    bid, ask = (
+        impact_price([price for price, _ in side], [size for _, size in side], notional)
+        for side in (seen.bids, seen.asks)
+    )
+    return bid, ask
+
+
+def own_book(seen: Seen, notional: float) -> OwnBook:
+    """What the venue's book says of a mark. Raises ValueError for no book."""
+    bid, ask = impact_prices(seen, notional)
+    return OwnBook(None if bid is None or ask is None else (bid + ask) / 2, seen.last)

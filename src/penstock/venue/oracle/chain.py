@@ -1,0 +1,197 @@
+"""An oracle's own view of dated contracts: the index of their perpetual, and marks that follow from it.
+
+The forward is the index: no carry is stated. In the last half hour it is `marks.expiring_mark`'s, with the average of
+the index as this oracle saw it since the half hour began, or since it was started.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from penstock.pricing.marks import DELIVERY_WINDOW, Marker, Volatility, expiring_mark, option_marks
+from penstock.protocol.instruments import CALL, FUTURE, OPTION
+from penstock.protocol.quantities import MICRO, PRICE_BITS
+from penstock.venue.oracle.contracts import Contract
+from penstock.venue.oracle.decisions import Withheld
+from penstock.venue.oracle.port import VenuePort
+from penstock.venue.oracle.rules import OracleRules
+from penstock.venue.oracle.sources import Clock
+from penstock.venue.oracle.steps import Price
+from penstock.venue.oracle.viewing import NoView, View, own_book
+
+YEAR: Final = 365 * 86_400.0
+"""Seconds."""
+
+
+class Delivery:
+    """The average of an index since `begins` (s): each sample counts from its own time to the next one's."""
+
+    def __init__(self, begins: float) -> None:
+        self._begins = begins
+        self._sum = 0.0
+        self._seconds = 0.0
+        self._last: tuple[float, float] | None = None
+
+    def take(self, index: float, time: float) -> float | None:
+        """The average with the newest sample, at `time` (s); None before the window. A time gone back adds nothing."""
+        if self._last is not None:
+            before, price = self._last
+            stood = max(0.0, time - max(before, self._begins))
+            self._sum += price * stood
+            self._seconds += stood
+            time = max(time, before)
+        self._last = (time, index)
+        if time < self._begins:
+            return None
+        return self._sum / self._seconds if self._seconds else index
+
+
+class Outlook(Struct, frozen=True):
+    """What a contract is priced from: the view of its index, the index (USD), seconds to expiry, and in the last half
+    hour the average of the index in it."""
+
+    view: View
+    index: float
+    left: float
+    average: float | None
+
+    def expiring(self, forward: float) -> float:
+        """`forward`, or what is left of it in the last half hour."""
+        if self.average is None:
+            return forward
+        return expiring_mark(forward, self.average, DELIVERY_WINDOW - min(self.left, DELIVERY_WINDOW))
+
+
+class Chain:
+    """Looks at all listed contracts at once. Keeps delivery averages, and the averages of futures' marks."""
+
+    def __init__(
+        self, volatilities: Mapping[str, Volatility], venue: VenuePort, rules: OracleRules, clock: Clock
+    ) -> None:
+        """`volatilities` has the stated surface of each base; options of any other are not priced."""
+        self._volatilities = volatilities
+        self._venue = venue
+        self._rules = rules
+        self._clock = clock
+        self._deliveries: dict[tuple[int, int], Delivery] = {}
+        self._markers: dict[int, Marker] = {}
+        self._looked_at = 0.0
+
+    def is_stated(self, contract: Contract) -> bool:
+        """Whether there is what it takes to price it: for an option, a volatility of its base."""
+        return contract.terms.kind != OPTION or contract.terms.base in self._volatilities
+
+    async def look(
+        self, contracts: Collection[Contract], indices: Mapping[int, View | NoView]
+    ) -> dict[int, View | NoView]:
+        """Views of contracts from `indices`, the views of their perpetuals. Never raises for what the venue does."""
+        now = self._clock()
+        self._looked_at = max(self._looked_at, now / MICRO)
+        try:
+            async with asyncio.timeout(self._rules.venue_timeout):
+                time = await self._venue.time()
+        except (ConnectionError, TimeoutError) as error:
+            silent = NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out")
+            return {one.terms.market: silent for one in contracts}
+        if abs(time - now) > self._rules.clocks_apart * MICRO:
+            apart = f"venue time is {(time - now) / MICRO:+.1f} s from this oracle's"
+            return {one.terms.market: NoView(now, Withheld.CLOCKS_APART, apart) for one in contracts}
+        outlooks = self._outlooks(contracts, indices, time)
+        found: dict[int, View | NoView] = {}
+        priced: list[tuple[Contract, Outlook]] = []
+        for one, outlook in zip(contracts, outlooks, strict=True):
+            if isinstance(outlook, NoView):
+                found[one.terms.market] = outlook
+            elif not self.is_stated(one):
+                detail = f"none stated for {one.terms.base}"
+                found[one.terms.market] = NoView(now, Withheld.NO_VOLATILITY, detail)
+            else:
+                priced.append((one, outlook))
+        found |= await self._look_at_futures([pair for pair in priced if pair[0].terms.kind == FUTURE])
+        for base in self._volatilities:
+            options = [pair for pair in priced if pair[0].terms.kind == OPTION and pair[0].terms.base == base]
+            found |= self._options(base, options) if options else {}
+        return found
+
+    def forget(self, ended: Iterable[Contract], live: Iterable[Contract]) -> None:
+        """Give up what was kept of contracts that ended."""
+        for one in ended:
+            self._markers.pop(one.terms.market, None)
+        dates = {(one.index_market.market, one.terms.expiry) for one in live}
+        self._deliveries = {key: kept for key, kept in self._deliveries.items() if key in dates}
+
+    def _outlooks(
+        self, contracts: Collection[Contract], indices: Mapping[int, View | NoView], time: int
+    ) -> list[Outlook | NoView]:
+        """For each contract; every date of an index is sampled once."""
+        by_date: dict[tuple[int, int], Outlook | NoView] = {}
+        found = []
+        for one in contracts:
+            key = (one.index_market.market, one.terms.expiry)
+            if key not in by_date:
+                by_date[key] = self._outlook(one, indices.get(one.index_market.market), time)
+            found.append(by_date[key])
+        return found
+
+    def _outlook(self, one: Contract, view: View | NoView | None, time: int) -> Outlook | NoView:
+        if not isinstance(view, View):
+            now, name = self._clock(), one.index_market.name
+            if view is None:
+                return NoView(now, Withheld.NO_INDEX, f"{name} was not looked at")
+            return NoView(view.time, view.reason, f"{name}: {view.detail}", view.dropped)
+        index = view.price.index * float(one.index_market.price_unit)
+        left = max(0.0, (one.ends() - time) / MICRO)
+        key = (one.index_market.market, one.terms.expiry)
+        delivery = self._deliveries.setdefault(key, Delivery(one.terms.expiry - DELIVERY_WINDOW))
+        return Outlook(view, index, left, delivery.take(index, time / MICRO))
+
+    async def _look_at_futures(self, futures: Sequence[tuple[Contract, Outlook]]) -> dict[int, View | NoView]:
+        views = await asyncio.gather(*(self._look_at_future(*pair) for pair in futures))
+        return {one.terms.market: view for (one, _), view in zip(futures, views, strict=True)}
+
+    async def _look_at_future(self, one: Contract, outlook: Outlook) -> View | NoView:
+        """As a perpetual's, by the own book, around the index; there is no premium in it."""
+        terms, now = one.terms, self._clock()
+        try:
+            async with asyncio.timeout(self._rules.venue_timeout):
+                seen = await self._venue.look(terms)
+            own = own_book(seen, self._rules.impact_notional)
+            marker = self._markers.setdefault(terms.market, Marker(self._rules.mark))
+            mark = marker.take(outlook.index, own, 0.0, self._looked_at).value
+        except (ConnectionError, TimeoutError) as error:
+            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out")
+        except ValueError as error:
+            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}")
+        return _view(one, outlook, outlook.expiring(mark))
+
+    def _options(self, base: str, options: Sequence[tuple[Contract, Outlook]]) -> dict[int, View | NoView]:
+        """All options of a base at once."""
+        # Imported where options are: scipy takes half a second.
+        from penstock.pricing.black import price
+
+        strikes = np.array([one.terms.strike * float(one.terms.price_unit) for one, _ in options])
+        calls = np.array([one.terms.option_type == CALL for one, _ in options])
+        forwards = np.array([outlook.expiring(outlook.index) for _, outlook in options])
+        years = np.array([outlook.left / YEAR for _, outlook in options])
+        try:
+            marks = option_marks(forwards, strikes, calls, years, self._volatilities[base], price)
+        except ValueError as error:
+            no_mark = NoView(self._clock(), Withheld.NO_MARK, str(error))
+            return {one.terms.market: no_mark for one, _ in options}
+        return {
+            one.terms.market: _view(one, outlook, mark)
+            for (one, outlook), mark in zip(options, marks.tolist(), strict=True)
+        }
+
+
+def _view(one: Contract, outlook: Outlook, mark: float) -> View | NoView:
+    """The view in the contract's price units; a mark is at least one of them."""
+    unit = float(one.terms.price_unit)
+    index, units = round(outlook.index / unit), max(1, round(mark / unit))
+    if not (0 < index < 1 << PRICE_BITS and units < 1 << PRICE_BITS):
+        detail = f"index {outlook.index:g}, mark {mark:g}, price unit {one.terms.price_unit}"
+        return NoView(outlook.view.time, Withheld.OUT_OF_RANGE, detail, outlook.view.dropped)
+    return View(outlook.view.time, Price(index, units), outlook.view.dropped)
