@@ -10,8 +10,9 @@ use penstock_state::{Account, Market, MarketIndex, State};
 pub struct Draft {
     pub cash: i128,
     pub position: Position,
-    /// Worth and requirements of the positions in other markets, and how many they are.
-    others: Risk,
+    /// What the positions in other markets are worth, the most they may require initially, and how many they are.
+    others_worth: i128,
+    others_most: u128,
     pub others_count: usize,
 }
 
@@ -19,15 +20,16 @@ impl Draft {
     /// A copy of the account's holding.
     #[inline]
     pub fn of(state: &State, account: &Account, market: MarketIndex) -> Draft {
-        let mut draft =
-            Draft { cash: account.cash, position: Position::default(), others: Risk::default(), others_count: 0 };
+        let position = Position::default();
+        let mut draft = Draft { cash: account.cash, position, others_worth: 0, others_most: 0, others_count: 0 };
         for held in account.exposures.held() {
             if held.market == market {
                 draft.position = held.position();
                 continue;
             }
-            draft.others.equity += state.gauge(held.market).worth(&held.position());
-            draft.others.initial += state.initial(held.market, held.size);
+            let (worth, most) = state.weigh(held);
+            draft.others_worth += worth;
+            draft.others_most += most;
             draft.others_count += 1;
         }
         draft
@@ -37,20 +39,20 @@ impl Draft {
     #[inline]
     pub fn equity(&self, market: &Market) -> i128 {
         let own = self.position.worth(market.leaf.mark_price, market.leaf.funding_index);
-        self.cash + self.others.equity + own
+        self.cash + self.others_worth + own
     }
 
-    /// Equity and initial requirement; maintenance is not asked of drafts.
+    /// Equity and initial requirement, `others` of it for positions in other markets; maintenance is not asked of drafts.
     #[inline]
-    pub fn risk(&self, market: &Market) -> Risk {
+    pub fn risk(&self, market: &Market, others: u128) -> Risk {
         let own = market.initial(self.position.size);
-        Risk { equity: self.equity(market), initial: self.others.initial + own, maintenance: 0 }
+        Risk { equity: self.equity(market), initial: others + own, maintenance: 0 }
     }
 
-    /// Initial requirement of the positions in other markets.
+    /// The most that positions in other markets may require initially.
     #[inline]
-    pub fn others_initial(&self) -> u128 {
-        self.others.initial
+    pub fn others_most(&self) -> u128 {
+        self.others_most
     }
 
     /// Positions held in all.

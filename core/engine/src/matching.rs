@@ -174,7 +174,7 @@ fn meet(
         0 => 0,
         rate => fee_of(u128::from(clamped) * u128::from(order.price), rate as i32),
     };
-    let Some(made) = affordable(market, order, &making, clamped, maker_fee) else {
+    let Some(made) = affordable(state, taker.market, order, &making, clamped, maker_fee) else {
         scratch.events.push(cancelled(state, order, order.size, Cause::MakerMargin));
         return Ok(());
     };
@@ -191,7 +191,8 @@ fn meet(
         return Err(Reason::OutOfRange);
     }
     if !result.filled {
-        result.risk = taking.risk(market);
+        let others = state.initial_elsewhere(state.account(taker.subaccount), taker.market);
+        result.risk = taking.risk(market, others);
         result.filled = true;
     }
     scratch.drafts.set(order.subaccount, made);
@@ -238,7 +239,8 @@ fn meet(
 
 /// The maker's holding after the fill, or None if that would be illegal, too wide or large, or a 33rd position.
 #[inline]
-fn affordable(market: &Market, order: &Order, making: &Draft, size: u64, fee: i128) -> Option<Draft> {
+fn affordable(state: &State, index: MarketIndex, order: &Order, making: &Draft, size: u64, fee: i128) -> Option<Draft> {
+    let market = state.market(index);
     let before = making.position.size;
     if before == 0 && making.others_count >= MAX_POSITIONS {
         return None;
@@ -250,8 +252,16 @@ fn affordable(market: &Market, order: &Order, making: &Draft, size: u64, fee: i1
     if grew && (before + change).unsigned_abs() > market.terms.position_cap {
         return None;
     }
-    let legal = in_range(after.cash, &after.position) && is_legal(&making.risk(market), &after.risk(market), grew);
-    legal.then_some(after)
+    if !in_range(after.cash, &after.position) {
+        return None;
+    }
+    // What is enough for the most that may be required is enough; only else is it counted exactly.
+    let most = after.others_most() + state.most(index, after.position.size);
+    if after.equity(market) >= most as i128 {
+        return Some(after);
+    }
+    let others = state.initial_elsewhere(state.account(order.subaccount), index);
+    is_legal(&making.risk(market, others), &after.risk(market, others), grew).then_some(after)
 }
 
 /// A liquidation fee takes at most the equity that is left after the fill.

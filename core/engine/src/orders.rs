@@ -329,6 +329,12 @@ fn judge(state: &State, scratch: &Scratch, place: &Place<'_>, result: &Match, re
     let Place { command, account, market, index, .. } = place;
     let after = scratch.drafts.taker();
     let equity = after.equity(market);
+    let others = || state.initial_elsewhere(account, *index);
+    // What is enough for the most that may be required is enough; only else is it counted exactly.
+    let is_covered = |change: &Change| {
+        equity >= state.most_after(account, change, after.others_most()) as i128
+            || equity >= state.initial_after(account, change, others()) as i128
+    };
     let freed = place.counted().filter(|leaving| !leaving.reduce_only);
     let mut change = Change {
         market: *index,
@@ -347,8 +353,7 @@ fn judge(state: &State, scratch: &Scratch, place: &Place<'_>, result: &Match, re
         if result.sums.open_interest > market.leaf.open_interest.max(market.terms.open_interest_cap.into()) {
             return Err(Reason::OpenInterestCap);
         }
-        let covered = equity >= state.initial_after(account, &change, after.others_initial()) as i128;
-        if !covered && (grew || !is_legal(&result.risk, &after.risk(market), grew)) {
+        if !is_covered(&change) && (grew || !is_legal(&result.risk, &after.risk(market, others()), grew)) {
             return Err(Reason::MarginTooLow);
         }
     }
@@ -359,8 +364,8 @@ fn judge(state: &State, scratch: &Scratch, place: &Place<'_>, result: &Match, re
         return Err(Reason::PositionLimit);
     }
     change.added.1 = result.remaining;
-    let wanted = state.initial_after(account, &change, after.others_initial());
-    if equity < wanted as i128 && wanted > state.initial_with_orders(account) {
+    let is_raised = || state.initial_after(account, &change, others()) > state.initial_with_orders(account);
+    if !is_covered(&change) && is_raised() {
         return Err(Reason::MarginTooLow);
     }
     Ok(())

@@ -30,54 +30,41 @@ pub struct Market {
     optional: u16,
 }
 
-/// In one cache line, what weighing a position usually reads of its market. `State::gauge` keeps it equal to the market.
+/// In one cache line, what a position adds to equity, and the most it may require initially.
+/// `State::gauge` keeps it equal to the market.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(align(64))]
 pub struct Gauge {
     funding_index: i128,
     mark_price: u64,
-    index_price: u64,
-    strike: u64,
-    first: u64,
-    first_initial: u32,
-    first_maintenance: u32,
+    /// The most that a size unit, long and short, requires initially; in 2^-RATE_SHIFT.
+    rates: [u64; 2],
+    /// Up to which size that holds, and products fit.
+    limit: u64,
     /// The market's id.
     pub market: u32,
-    kind: Kind,
 }
 
-/// What is required besides the tiers. `Unusual`: ask the market.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    Unusual,
-    Plain,
-    Call,
-    Put,
-}
+/// Rates are rounded up to this many binary places.
+const RATE_SHIFT: u32 = 12;
+/// By how much requirements are rounded up at the most: an option's two thirds of what was rounded before.
+const ROUNDING: u64 = 2;
+/// Products of sizes and prices or rates stay below this.
+const NARROW: u64 = 1 << 62;
 
 impl Gauge {
     pub(crate) fn of(market: &Market) -> Gauge {
-        let (first, first_initial, first_maintenance) = market.schedule.first();
-        let kind = if market.is_plain() {
-            Kind::Plain
-        } else if market.expired() || market.leaf.crowding != 0 {
-            Kind::Unusual
-        } else if market.terms.option_type == CALL {
-            Kind::Call
-        } else {
-            Kind::Put
-        };
+        let (rates, dearest) = market.rates();
+        let first = if market.expired() { NARROW } else { market.schedule.first().0 };
+        let mark_price = market.leaf.mark_price;
+        let limits = [NARROW / mark_price.max(1), NARROW / rates[0].max(rates[1]).max(1), first / dearest.max(1)];
         Gauge {
             funding_index: market.leaf.funding_index,
-            mark_price: market.leaf.mark_price,
-            index_price: market.leaf.index_price,
-            strike: market.terms.strike,
-            first,
-            first_initial: first_initial as u32,
-            first_maintenance: first_maintenance as u32,
+            mark_price,
+            rates,
+            // In the crowd requirements are not linear.
+            limit: if market.leaf.crowding == 0 { limits.into_iter().min().unwrap_or(0) } else { 0 },
             market: market.terms.market,
-            kind,
         }
     }
 
@@ -87,54 +74,29 @@ impl Gauge {
         position.worth(self.mark_price, self.funding_index)
     }
 
-    /// Whether positions require the tiers on their notional and nothing else.
-    #[inline]
-    pub fn is_plain(&self) -> bool {
-        self.kind == Kind::Plain
-    }
-
-    /// `Market::initial` of a plain market inside the first tier.
-    #[inline]
-    pub fn plain_initial(&self, size: i64) -> Option<u128> {
-        let worth = notional(size, self.mark_price);
-        (self.is_plain() && worth <= u128::from(self.first)).then(|| part(worth, self.first_initial))
-    }
-
-    /// `Market::initial` where no more than this line is needed for it.
-    #[inline]
-    pub fn initial(&self, size: i64) -> Option<u128> {
-        let worth = notional(size, self.mark_price);
-        match self.kind {
-            Kind::Unusual => None,
-            Kind::Plain => self.plain_initial(size),
-            Kind::Call | Kind::Put if size >= 0 => Some(worth),
-            kind => self.short_option(size, kind == Kind::Call),
-        }
-    }
-
-    /// `ShortOption::initial` inside the first tier, with nothing crowded.
-    #[inline]
-    fn short_option(&self, size: i64, call: bool) -> Option<u128> {
-        let (strike, index) = (self.strike, self.index_price);
-        let (base, out) = if call {
-            (index, strike.saturating_sub(index))
-        } else {
-            (index.max(self.mark_price), index.saturating_sub(strike))
-        };
-        if notional(size, base) > u128::from(self.first) {
+    /// What a position adds to equity and the most it may require, where this line tells.
+    #[inline(always)]
+    pub(crate) fn weigh(&self, size: i64, entry: i128, funding: i128) -> Option<(i128, u64)> {
+        if size.unsigned_abs() > self.limit || funding != self.funding_index {
             return None;
         }
-        let maintenance = part(notional(size, base), self.first_maintenance);
-        let tiered = part(notional(size, index), self.first_initial);
-        let floor = u128::from((2 * tiered as u64).div_ceil(3));
-        Some(tiered.saturating_sub(notional(size, out)).max(floor).max(maintenance))
+        Some((i128::from(size * self.mark_price as i64) - entry, self.most(size)))
     }
-}
 
-/// So many parts per million of a notional inside the first tier, rounded up.
-#[inline]
-fn part(notional: u128, ppm: u32) -> u128 {
-    (notional as u64 * u64::from(ppm)).div_ceil(PPM).into()
+    /// The most that a size may require initially, where this line tells. Nothing is required of nothing.
+    #[inline(always)]
+    pub(crate) fn most_of(&self, size: i64) -> Option<u64> {
+        match size {
+            0 => Some(0),
+            size if size.unsigned_abs() <= self.limit => Some(self.most(size)),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn most(&self, size: i64) -> u64 {
+        ((size.unsigned_abs() * self.rates[usize::from(size < 0)]) >> RATE_SHIFT) + ROUNDING
+    }
 }
 
 impl Market {
@@ -212,14 +174,26 @@ impl Market {
         self.unusual_maintenance(size)
     }
 
-    /// The larger initial requirement of two signed sizes.
-    #[inline]
-    pub fn worse_initial(&self, one: i64, other: i64) -> u128 {
-        if self.is_plain() {
-            let larger = u128::from(one.unsigned_abs().max(other.unsigned_abs()));
-            return self.schedule.initial(larger * u128::from(self.leaf.mark_price));
+    /// The most that a size unit, long and short, requires initially inside the first tier with nothing crowded, in
+    /// 2^-RATE_SHIFT, rounded up; and the price whose product with a size the first tier must hold.
+    fn rates(&self) -> ([u64; 2], u64) {
+        let (_, initial, maintenance) = self.schedule.first();
+        let (mark, index) = (self.leaf.mark_price, self.leaf.index_price);
+        let part = |price: u64, ppm: u64| {
+            ((u128::from(price) * u128::from(ppm)) << RATE_SHIFT).div_ceil(u128::from(PPM)) as u64
+        };
+        if self.expired() {
+            return ([0, 0], 0);
         }
-        self.unusual_initial(one).max(self.unusual_initial(other))
+        if !self.is_option() {
+            return ([part(mark, initial); 2], mark);
+        }
+        let ShortOption { call, strike, .. } = self.short_option();
+        let (base, out) =
+            if call { (index, strike.saturating_sub(index)) } else { (index.max(mark), index.saturating_sub(strike)) };
+        let tiered = part(index, initial);
+        let short = tiered.saturating_sub(out << RATE_SHIFT).max((2 * tiered).div_ceil(3)).max(part(base, maintenance));
+        ([mark << RATE_SHIFT, short], base)
     }
 
     /// What has expired needs none. A long option: what it is worth, which is all it can lose. In the crowd, initial
@@ -311,10 +285,75 @@ fn notional(size: i64, price: u64) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::Gauge;
+    use penstock_protocol::instruments::{CALL, FUTURE, OPTION, PERPETUAL, PUT};
+    use penstock_protocol::leaves::flag;
+    use penstock_protocol::terms::{MarketTerms, TERMS, Tier};
+
+    use super::{Gauge, Market, NARROW};
 
     #[test]
     fn a_gauge_is_one_cache_line() {
         assert_eq!(size_of::<Gauge>(), 64);
+    }
+
+    /// xorshift64*, never 0.
+    struct Dice(u64);
+
+    impl Dice {
+        fn number(&mut self, bits: u32) -> u64 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> (64 - bits)
+        }
+
+        /// As often small as large.
+        fn any(&mut self, bits: u32) -> u64 {
+            let width = 1 + self.number(8) as u32 % bits;
+            self.number(width)
+        }
+    }
+
+    fn market(dice: &mut Dice) -> Market {
+        let mut terms = MarketTerms::unpack(&[0; TERMS]).expect("zeroed terms");
+        let (kind, option_type) = [(PERPETUAL, 0), (FUTURE, 0), (OPTION, CALL), (OPTION, PUT)][dice.number(2) as usize];
+        let initial_ppm = 1 + dice.any(19);
+        let maintenance_ppm = 1 + dice.any(19) % initial_ppm;
+        let tier = |notional| Tier { notional, initial_ppm, maintenance_ppm };
+        terms.tiers = vec![tier(1 + u128::from(dice.any(50))), tier((1 << 95) - 1)];
+        (terms.tick, terms.kind, terms.option_type, terms.strike) = (1, kind, option_type, dice.any(40));
+        let mut market = Market::new(terms, 0);
+        (market.leaf.index_price, market.leaf.mark_price) = (dice.any(40), dice.any(40));
+        market.leaf.crowding = if dice.number(3) == 0 { 1 + dice.number(13) as u16 } else { 0 };
+        market.leaf.flags = if dice.number(3) == 0 { flag::EXPIRED } else { 0 };
+        market
+    }
+
+    #[test]
+    fn a_gauge_never_tells_less_than_is_required_and_hardly_more() {
+        let (mut dice, mut told) = (Dice(7), 0);
+        for _ in 0..200_000 {
+            let market = market(&mut dice);
+            let gauge = Gauge::of(&market);
+            let size = dice.any(55) as i64 * [1, -1][dice.number(1) as usize];
+            let Some(most) = gauge.most_of(size) else { continue };
+            let (required, worth) = (market.initial(size), u128::from(size.unsigned_abs()));
+            let slack = if size == 0 { 0 } else { 3 + worth / 2048 };
+            assert!(u128::from(most) >= required, "{most} of {size} in {market:?}");
+            assert!(u128::from(most) <= required + slack, "{most} of {size}, {required} required, in {market:?}");
+            told += usize::from(size != 0 && required != 0);
+        }
+        assert!(told > 20_000, "{told} of 200,000 are worth asking");
+    }
+
+    #[test]
+    fn what_a_gauge_multiplies_stays_narrow() {
+        let mut dice = Dice(11);
+        for _ in 0..100_000 {
+            let gauge = Gauge::of(&market(&mut dice));
+            let limit = u128::from(gauge.limit);
+            assert!(limit * u128::from(gauge.mark_price) <= NARROW.into());
+            assert!(gauge.rates.iter().all(|&rate| limit * u128::from(rate) <= NARROW.into()));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use penstock_margin::Risk;
 
-use crate::exposures::{MarketIndex, Reserved};
+use crate::exposures::{Held, MarketIndex, Reserved};
 use crate::state::{Account, State};
 
 /// A position without a fresh price counts at its last mark and one part in so many of its last index better.
@@ -24,7 +24,7 @@ impl State {
         let mut risk = Risk { equity: account.cash, initial: 0, maintenance: 0 };
         for held in account.exposures.held() {
             risk.equity += self.gauge(held.market).worth(&held.position());
-            risk.initial += self.initial(held.market, held.size);
+            risk.initial += self.market(held.market).initial(held.size);
             risk.maintenance += self.market(held.market).maintenance(held.size);
         }
         risk
@@ -54,47 +54,54 @@ impl State {
     /// Initial requirement if, per market, the worse of all bids or all asks had filled.
     pub fn initial_with_orders(&self, account: &Account) -> u128 {
         let exposures = &account.exposures;
-        let held: u128 = exposures.held().iter().map(|held| self.initial(held.market, held.size)).sum();
-        let more = exposures.reserved().iter().map(|reserved| self.orders_add(account, reserved));
+        let held: u128 = exposures.held().iter().map(|held| self.market(held.market).initial(held.size)).sum();
+        let initial = |market, size| self.market(market).initial(size);
+        let more = exposures.reserved().iter().map(|reserved| orders_add(account, reserved, initial));
         held + more.sum::<u128>()
     }
 
-    /// The same for an account changed as `change` says, whose positions in other markets than that of the change require
-    /// `others` initially: what orders add there, and the market of the change.
-    #[inline]
+    /// The same for an account changed as `change` says, whose positions in other markets than that of the change
+    /// require `others` initially: what orders add there, and the market of the change.
     pub fn initial_after(&self, account: &Account, change: &Change, others: u128) -> u128 {
-        let mut total = others;
-        let mut own = Reserved { market: change.market, ..Reserved::default() };
-        for reserved in account.exposures.reserved() {
-            let mut after = *reserved;
-            if let Some((market, side, size)) = change.freed
-                && market == after.market
-            {
-                after.lots[usize::from(side)] -= size;
-            }
-            if after.market == change.market {
-                own = after;
-            } else if after.lots != [0, 0] {
-                total += self.orders_add(account, &after);
-            }
-        }
-        own.lots[usize::from(change.added.0)] += change.added.1;
-        total + self.worse_side(change.size, &own)
+        required(account, change, others, |market, size| self.market(market).initial(size))
     }
 
-    /// Initial requirement of a position of signed `size`.
+    /// No less than `initial_after`, and quickly: `others` is the most that positions in other markets may require.
+    #[inline]
+    pub fn most_after(&self, account: &Account, change: &Change, others: u128) -> u128 {
+        required(account, change, others, |market, size| self.most(market, size))
+    }
+
+    /// What the positions in other markets require initially.
+    pub fn initial_elsewhere(&self, account: &Account, market: MarketIndex) -> u128 {
+        let others = account.exposures.held().iter().filter(|held| held.market != market);
+        others.map(|held| self.market(held.market).initial(held.size)).sum()
+    }
+
+    /// What a position adds to equity, and the most it may require initially.
     #[inline(always)]
-    pub fn initial(&self, market: MarketIndex, size: i64) -> u128 {
-        let gauge = self.gauge(market);
-        match gauge.plain_initial(size) {
-            Some(initial) => initial,
-            None => self.unusual_initial(market, size),
+    pub fn weigh(&self, held: &Held) -> (i128, u128) {
+        let (gauge, position) = (self.gauge(held.market), held.position());
+        match gauge.weigh(position.size, position.entry, position.funding) {
+            Some((worth, most)) => {
+                debug_assert_eq!(worth, gauge.worth(&position));
+                debug_assert!(u128::from(most) >= self.market(held.market).initial(held.size));
+                (worth, most.into())
+            }
+            None => (gauge.worth(&position), self.most(held.market, held.size)),
         }
     }
 
-    #[inline(never)]
-    fn unusual_initial(&self, market: MarketIndex, size: i64) -> u128 {
-        self.gauge(market).initial(size).unwrap_or_else(|| self.market(market).initial(size))
+    /// The most that a position of signed `size` may require initially: a few units above what it does.
+    #[inline(always)]
+    pub fn most(&self, market: MarketIndex, size: i64) -> u128 {
+        match self.gauge(market).most_of(size) {
+            Some(most) => {
+                debug_assert!(u128::from(most) >= self.market(market).initial(size));
+                most.into()
+            }
+            None => self.market(market).initial(size),
+        }
     }
 
     /// max(0, min(cash, equity − initial margin, open orders included)): unrealised profit cannot leave.
@@ -107,22 +114,39 @@ impl State {
     pub fn all_fresh(&self, account: &Account, time: u64) -> bool {
         account.exposures.held().iter().all(|held| self.market(held.market).fresh(time))
     }
+}
 
-    /// By how much open orders in a market raise its initial requirement.
-    #[inline]
-    fn orders_add(&self, account: &Account, reserved: &Reserved) -> u128 {
-        let size = account.exposures.position(reserved.market).size;
-        self.worse_side(size, reserved) - self.initial(reserved.market, size)
-    }
-
-    #[inline]
-    fn worse_side(&self, size: i64, reserved: &Reserved) -> u128 {
-        let [bid, ask] = reserved.lots;
-        let (bought, sold) = (size + bid as i64, size - ask as i64);
-        if self.gauge(reserved.market).is_plain() {
-            let larger = bought.unsigned_abs().max(sold.unsigned_abs());
-            return self.initial(reserved.market, larger as i64);
+/// What `change` leaves required, as `measure` has it, of an account whose other positions require `others`.
+#[inline(always)]
+fn required(account: &Account, change: &Change, others: u128, measure: impl Fn(MarketIndex, i64) -> u128) -> u128 {
+    let mut total = others;
+    let mut own = Reserved { market: change.market, ..Reserved::default() };
+    for reserved in account.exposures.reserved() {
+        let mut after = *reserved;
+        if let Some((market, side, size)) = change.freed
+            && market == after.market
+        {
+            after.lots[usize::from(side)] -= size;
         }
-        self.initial(reserved.market, bought).max(self.initial(reserved.market, sold))
+        if after.market == change.market {
+            own = after;
+        } else if after.lots != [0, 0] {
+            total += orders_add(account, &after, &measure);
+        }
     }
+    own.lots[usize::from(change.added.0)] += change.added.1;
+    total + worse_side(change.size, &own, measure)
+}
+
+/// By how much open orders in a market raise what it requires.
+#[inline(always)]
+fn orders_add(account: &Account, reserved: &Reserved, measure: impl Fn(MarketIndex, i64) -> u128) -> u128 {
+    let size = account.exposures.position(reserved.market).size;
+    worse_side(size, reserved, &measure) - measure(reserved.market, size)
+}
+
+#[inline(always)]
+fn worse_side(size: i64, reserved: &Reserved, measure: impl Fn(MarketIndex, i64) -> u128) -> u128 {
+    let [bid, ask] = reserved.lots;
+    measure(reserved.market, size + bid as i64).max(measure(reserved.market, size - ask as i64))
 }
