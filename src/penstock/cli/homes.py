@@ -79,6 +79,7 @@ async def _follow(url: str, home: Path, port: int, engine: str) -> None:
     genesis = read_genesis(home) if (home / GENESIS_NAME).exists() else await ask_genesis(url)
     node = Node(NodeConfig(home, genesis, port=port, leader=url), engine=open_engine(genesis, engine))
     await node.start()
+    node.settle_memory()
     _say(f"following {url} from sequence {node.sequencer.sequence}, ruleset 0x{genesis.ruleset().hex()}")
     _say(f"open {node.url}")
     running = asyncio.create_task(node.run())

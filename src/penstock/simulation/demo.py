@@ -123,6 +123,7 @@ class Demo:
             chart_library=charts(), engine=self.options.engine, operator=Signer(self._accounts.operator),
         )  # fmt: skip
         await self.venue.start()
+        self.venue.node.settle_memory()
         await self.venue.credited(len(owners))
         self._say(f"vault 0x{local.deployment.vault.address.hex()}: {len(owners)} subaccounts funded and credited")
         self._say(f"open {self.venue.node.url}")

@@ -63,6 +63,7 @@ class Up:
             owners = [trader.owner().address for trader in everybody()]
             await asyncio.to_thread(fund, local, accounts, owners)
             await venue.start()
+            venue.node.settle_memory()
             await venue.credited(len(owners))
             self._say(f"vault 0x{local.deployment.vault.address.hex()}, home {home.resolve()}")
             if self._before_expiry is not None:
