@@ -224,7 +224,7 @@ def test_market_data_from_a_state_is_what_followed_every_event_then_and_later(pr
 @pytest.mark.needs_native
 def test_orders_of_a_restored_session_leave_when_it_expires_although_nobody_says_anything():
     seen = 0
-    for seed in range(3):
+    for seed in range(8):
         following = Following(Stream(20 + seed))
         for _ in range(600):
             following.advance()
