@@ -158,6 +158,35 @@ async def test_a_mark_that_no_volatility_explains_has_none(node):
     assert shown["mark_iv"] is None and "greeks" not in shown
 
 
+@pytest.mark.parametrize(
+    ("strike", "option_type", "mark", "told"),
+    [
+        (500_000, CALL, 100_000, False),  # all intrinsic: any low volatility gives it
+        (500_000, CALL, 100_002, False),  # two units of time value: several points of volatility give as many
+        (700_000, CALL, 1, False),  # one unit is also said of what is worth nothing
+        (700_000, CALL, 2, False),
+        (610_000, CALL, 1_000, True),
+        (590_000, PUT, 1_000, True),
+    ],
+)
+async def test_a_volatility_is_told_only_where_the_rounded_mark_leaves_it_known(node, strike, option_type, mark, told):
+    answer = await node.sequencer.submit_local(ListMarket(1, EXPIRY, strike, option_type))
+    assert answer.outcomes[0].reason is None
+    name = f"BTC_USDC-15NOV23-{strike // 10}-{'C' if option_type == CALL else 'P'}"
+    await publish(node, name, mark)
+    shown = await ticker(node, name)
+    assert (shown["mark_iv"] is not None, "greeks" in shown) == (told, told)
+
+
+async def test_no_volatility_is_told_of_a_mark_that_follows_the_mean_of_the_last_half_hour(node):
+    node.clock.advance_to((EXPIRY - 1_802) * MICRO)
+    await publish(node, CALL_OPTION, MARK)
+    assert (await ticker(node, CALL_OPTION))["mark_iv"] is not None
+    await publish(node, CALL_OPTION, MARK)
+    shown = await ticker(node, CALL_OPTION)
+    assert shown["mark_iv"] is None and "greeks" not in shown
+
+
 async def test_a_sold_option_needs_the_standard_margin_and_what_if_says_so_before(node):
     await publish(node, CALL_OPTION, MARK)
     asked = {"subaccount": 1, "instrument_name": CALL_OPTION, "size": -100_000}

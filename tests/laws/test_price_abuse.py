@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock.pricing.index import Constituent, NoIndex, take_index
+from penstock.pricing.index import Constituent, Flaw, NoIndex, take_index
 from penstock.protocol.commands import CODECS, MarkStale, PublishPrice, decode_record, encode_record
 from penstock.protocol.instruments import CALL, NO_OPTION, PUT
 from penstock.protocol.quantities import FUNDING_SCALE, MICRO, PPM, SETTLEMENT_WINDOW
@@ -12,7 +12,7 @@ from penstock.spec import state as flags
 from penstock.spec.margin import assess
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.steps import Bounds, Price, next_step
-from spec.contracts import FUTURE_MARKET, INDEX, SOON, WHOLE, chain, trade
+from spec.contracts import CALL_MARKET, FUTURE_MARKET, INDEX, PUT_MARKET, SOON, WHOLE, chain, trade
 from world import START, World, reasons, terms
 
 DAY, HOUR = 86_400, 3_600
@@ -48,7 +48,12 @@ def test_zero_cannot_be_published():
     world = long_and_weak()
     for index, mark in ((0, INDEX), (INDEX, 0), (0, 0)):
         world.assert_refused(Reason.PRICE_NOT_POSITIVE, lambda i=index, m=mark: world.price(i, m), guarded=False)
-    assert isinstance(take_index([Constituent("dead", 0.0, 0.0, 0.0)] * 1), NoIndex)
+    sound = [Constituent(name, 99_990.0, 100_010.0, 0.0) for name in "abc"]
+    dead = Constituent("dead", 0.0, 0.0, 0.0)
+    index = take_index([*sound, dead])
+    assert index.value == pytest.approx(100_000)
+    assert [(dropped.name, dropped.flaw) for dropped in index.dropped] == [("dead", Flaw.NOT_POSITIVE)]
+    assert isinstance(take_index([*sound[:2], dead]), NoIndex), "two are not enough, and a dead one is none"
 
 
 def test_negative_cannot_be_said():
@@ -79,6 +84,24 @@ def test_a_push_in_the_settlement_window_counts_for_its_share_of_the_half_hour(s
     world.time = SOON * MICRO
     settled = world.expire(FUTURE_MARKET)[0].index_price
     assert settled == INDEX + 10_000 * seconds * MICRO // SETTLEMENT_WINDOW
+
+
+def test_without_a_price_in_the_whole_window_the_last_one_before_it_settles():
+    """Who withholds prices chooses which: the last that a quorum signed. Docs: prices.md, "Who else can do what"."""
+    world = chain()
+    said = world.state.markets[FUTURE_MARKET].index_price
+    world.time = SOON * MICRO
+    assert world.expire(FUTURE_MARKET)[0].index_price == said
+
+
+def test_call_and_put_of_a_strike_settle_each_at_what_was_published_to_it():
+    """An index 2 % off for ten minutes, told to the call alone: a third of it is in the call's settlement index."""
+    world = chain()
+    world.time = (SOON - 600) * MICRO - 1_000
+    assert reasons(world.price(INDEX * 102 // 100, 20_000, market=CALL_MARKET)) == []
+    world.time = SOON * MICRO
+    settled = [world.expire(market)[0].index_price for market in (CALL_MARKET, PUT_MARKET)]
+    assert settled == [INDEX + INDEX * 2 // 100 // 3, INDEX]
 
 
 def test_a_push_of_the_funding_sample_is_paid_for_its_share_of_the_hour_only():

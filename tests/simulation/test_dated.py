@@ -150,3 +150,20 @@ async def test_without_prices_it_says_what_it_waits_for_and_ends_with_one_line(t
         with pytest.raises(ValueError, match="prices of ETH;"):
             await run_dated(node.url, stop, lambda _: None, lambda line: waited.update([line]))
         assert waited == {"waiting for prices of ETH": 1}
+
+
+async def test_a_run_that_keeps_everything_tells_what_expired_and_has_its_builder_paid(tmp_path):
+    async with open_venue(tmp_path, before=6) as node, await GatewayClient.connect(node.url) as client:
+        await price(node)
+        async with playing(node, close=False) as (figures, end):
+            await until(lambda: quoted_if_listed(client, OPTION))
+            await take(client, owner_session(client, guest()), OPTION)
+            await until(lambda: figures.get("taker_fills"))
+            await until(lambda: ended(client, OPTION))
+            found = await end()
+        assert OPTION in {one["instrument"] for one in found["expired"]}
+        assert found["builder_paid"] > 0 and "closed" not in found
+
+
+async def ended(client, name):
+    return (await client.call("public/ticker", {"instrument_name": name}))["state"] == "expired"

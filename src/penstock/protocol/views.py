@@ -126,8 +126,8 @@ class WhatIf(Struct, frozen=True):
     """An account as an act would leave it: money in 1e-6 USDC, open orders included in `initial_margin`.
 
     `liquidation_price` is the mark of the market asked about at which the account falls below maintenance margin, all
-    else unchanged (price units; 0: at none). `legal`: whether margin allows the act; caps, halts, expiries and
-    prices too old are not looked at.
+    else unchanged (price units; 0: at none). `legal`: whether margin allows the act at no fee: an order pays its fee
+    beyond. Caps, halts, expiries and prices too old are not looked at.
     """
 
     equity: int

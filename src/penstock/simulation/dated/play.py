@@ -97,6 +97,11 @@ class DatedPlay:
             await asyncio.sleep(LOOK_S)
         await self._client.drain()
 
+    async def settle(self) -> None:
+        """Note what has expired by now, and have our builder paid what is due to it."""
+        await self._note_expiries()
+        await self._collect()
+
     async def close_out(self) -> dict[str, Any]:
         """Cancel everything, close what lives against each other, wait until what expired is cash, withdraw.
 
@@ -112,8 +117,7 @@ class DatedPlay:
         strangers = facing_strangers({key: size for key, size in left.items() if not self._over(key[1])})
         left = {key: size for key, size in left.items() if key[1] not in strangers}
         units = {contract.name: contract.size_unit for contract in self._contracts.values()}
-        await self._note_expiries()
-        await self._collect()
+        await self.settle()
         paid = await withdraw_cash(self._client, seats)
         return {
             "flat": not left,

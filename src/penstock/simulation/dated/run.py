@@ -29,6 +29,7 @@ async def run_dated(
         finally:
             watch.cancel()
         if not close:
+            await play.settle()
             return play.statistics.summary()
         report({"phase": "closing", **play.statistics.summary()})
         closed = await play.close_out()
