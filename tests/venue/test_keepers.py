@@ -1,10 +1,13 @@
 """Keepers poke what is due, and only that."""
 
 import asyncio
+from collections import Counter
+from types import SimpleNamespace
 
 from penstock.protocol.commands import BUY, SELL, PublishPrice
 from penstock.protocol.quantities import MICRO, RATE_SCALE
 from penstock.protocol.signing import seal
+from penstock.spec.state import EXPIRED
 from penstock.venue.clock import DevClock
 from penstock.venue.keepers import KeeperPace, Keepers
 
@@ -82,6 +85,48 @@ async def test_an_account_below_maintenance_is_found_and_closed(tmp_path):
         await settle(node)
         assert keepers.sent == {"Liquidate": 1} and not keepers.refused
         assert node.market_data.markets[0].trades[-1].liquidation
+
+
+class Accounts:
+    """An engine's accounts, of equity and maintenance alone, and who was looked at."""
+
+    def __init__(self, accounts):
+        self.accounts = accounts
+        self.looked = []
+
+    def account(self, subaccount):
+        self.looked.append(subaccount)
+        equity, maintenance = self.accounts[subaccount]
+        return SimpleNamespace(equity=equity, maintenance_margin=maintenance)
+
+
+async def test_every_holder_has_its_turn_and_whoever_is_near_liquidation_has_many(tmp_path):
+    async with running(tmp_path, clock=DevClock(START, 0)) as node:
+        accounts = Accounts(dict.fromkeys(range(1, 1001), (1000, 100)) | {700: (149, 100), 701: (150, 100)})
+        keepers = Keepers(node.sequencer, accounts, node.market_data, node.clock, KeeperPace(accounts_a_round=100))
+        node.market_data.positions.update({who: {0: 1} for who in accounts.accounts})
+        for _ in range(10):
+            keepers.liquidate()
+        assert Counter(accounts.looked) == Counter(list(accounts.accounts)) + Counter({700: 3})
+        accounts.accounts[700] = (99, 100)
+        accounts.looked.clear()
+        keepers.liquidate()
+        await settle(node)
+        assert accounts.looked.count(700) == 1 and keepers.sent == {"Liquidate": 1}
+        node.market_data.positions.clear()
+
+
+async def test_ended_positions_have_their_turn_even_behind_some_that_stay(tmp_path):
+    async with running(tmp_path, clock=DevClock(START, 0)) as node:
+        keepers = Keepers(node.sequencer, node.engine, node.market_data, node.clock, KeeperPace(positions_a_round=10))
+        node.market_data.positions.update({who: {0: 1} for who in range(1, 31)})  # which the engine knows nothing of
+        for sent in (10, 20, 30, 40):
+            node.market_data.markets[0].flags |= EXPIRED  # nor of this
+            keepers.end_contracts()
+            await settle(node)
+            assert keepers.sent["ExpirePosition"] == sent == sum(keepers.refused.values())
+        node.market_data.markets[0].flags = 0
+        node.market_data.positions.clear()
 
 
 async def test_dead_orders_are_removed_and_then_forgotten(tmp_path):

@@ -49,7 +49,8 @@ def what_if(state: State, subaccount: int, market: int, change: int, price: int)
 def liquidation_price(holding: Holding, market: Market, risk: Risk) -> int:
     """The first mark of `market` at which equity is below maintenance margin, all else unchanged.
 
-    The first seen from where it is not: an account that is due already has it behind it. 0 where there is none: no position, an option (whose margin follows index and mark), an expired market.
+    The first, coming from where it is not: an account that is due already has it behind it. 0 where there is none: no
+    position, an option (whose margin follows index and mark), an expired market.
     Equity less maintenance only rises with a long position's mark and only falls with a short one's, so a bisection
     finds it.
     """

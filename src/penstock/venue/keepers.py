@@ -1,8 +1,9 @@
 """Keepers: pokes at what is due. They see what anybody sees and go through the sequencer like anybody."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -28,18 +29,24 @@ from penstock.venue.outcomes import Answer, Recorded
 from penstock.venue.sequencer import Sequencer
 
 INSURANCE_FUND: Final = 0
+NEAR: Final = 1.5
+"""An account whose equity is below so many times its maintenance margin is looked at more often."""
 
 
 class KeeperPace(Struct, frozen=True):
-    """Seconds between rounds of each keeper, and how much one round may look at; 0 seconds turns a keeper off."""
+    """Seconds between rounds of each keeper, and how much one round may look at; 0 seconds turns a keeper off.
+
+    A round of liquidations looks at `accounts_a_round` holders in turn, and at as many of those it has found `NEAR`.
+    """
 
     funding: float = 1.0
     fees: float = 60.0
-    liquidations: float = 0.5
+    liquidations: float = 0.2
     dead_orders: float = 1.0
-    contracts: float = 1.0
+    contracts: float = 0.25
     builders: float = 60.0
-    accounts_a_round: int = 64
+    accounts_a_round: int = 128
+    positions_a_round: int = 256
     orders_a_round: int = 64
 
 
@@ -57,7 +64,9 @@ class Keepers:
         self._clock = clock
         self._pace = pace
         self._funded_at: dict[int, int] = {}
-        self._next_account = 0
+        self._pass: deque[int] = deque()
+        self._near: dict[int, None] = {}
+        self._ended: set[tuple[int, int]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -97,17 +106,26 @@ class Keepers:
                 self._poke(SweepFees(view.market))
 
     def liquidate(self) -> None:
-        """Look at the next few accounts that hold positions; poke those below maintenance margin."""
-        holders = sorted(self._market_data.positions)
-        if not holders:
-            return
-        later = [subaccount for subaccount in holders if subaccount >= self._next_account]
-        turn = (later or holders)[: self._pace.accounts_a_round]
-        self._next_account = turn[-1] + 1
+        """Look at some of the accounts that were near liquidation, and at the next few of all that hold positions;
+        poke those below maintenance margin."""
+        if not self._pass:
+            self._pass.extend(self._market_data.positions)
+        limit = self._pace.accounts_a_round
+        turn = dict.fromkeys(islice(self._near, limit))
+        turn |= dict.fromkeys(self._pass.popleft() for _ in range(min(len(self._pass), limit)))
         for subaccount in turn:
-            account = self._engine.account(subaccount)
-            if account and subaccount != INSURANCE_FUND and account.equity < account.maintenance_margin:
-                self._poke(Liquidate(subaccount))
+            self._near.pop(subaccount, None)
+            self._look_at(subaccount)
+
+    def _look_at(self, subaccount: int) -> None:
+        """Poke it if it is due; if it is near, look again in the next rounds."""
+        account = self._engine.account(subaccount)
+        if account is None or subaccount == INSURANCE_FUND:
+            return
+        if account.equity < account.maintenance_margin:
+            self._poke(Liquidate(subaccount))
+        if account.equity < NEAR * account.maintenance_margin:
+            self._near[subaccount] = None
 
     def remove_dead_orders(self) -> None:
         """Poke some of the dead orders that still stand in the engine's books."""
@@ -129,8 +147,14 @@ class Keepers:
                 self._poke(MarkStale(number))
         expired = {n for n, market in self._market_data.markets.items() if market.flags & EXPIRED}
         ended = [(who, n) for who, held in self._market_data.positions.items() for n in held if n in expired]
-        for subaccount, number in ended[: self._pace.accounts_a_round]:
-            self._poke(ExpirePosition(subaccount, number))
+        # One that stays for whatever reason is tried again after all the others.
+        self._ended &= set(ended)
+        untried = [one for one in ended if one not in self._ended]
+        if not untried:
+            self._ended.clear()
+        for one in (untried or ended)[: self._pace.positions_a_round]:
+            self._ended.add(one)
+            self._poke(ExpirePosition(*one))
 
     def pay_builders(self) -> None:
         """Poke what markets have gathered for builders since the node began; a builder may also poke for itself."""
