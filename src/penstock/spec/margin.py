@@ -148,6 +148,9 @@ def grew_or_flipped(before: int, after: int) -> bool:
 
 
 def withdrawable(state: State, account: Account) -> int:
-    """max(0, min(cash, equity − initial margin, open orders included)): unrealised profit cannot leave."""
+    """max(0, min(cash, equity − initial margin, open orders included)).
+
+    Profit leaves once a trade has realised it, and whoever takes the other side of that trade is margined for it.
+    """
     equity = assess(state, account).equity
     return max(0, min(account.cash, equity - initial_with_orders(state, account, account.lots)))
