@@ -19,13 +19,15 @@ from penstock.protocol.commands import (
     SetMarketStatus,
 )
 from penstock.protocol.instruments import DAY, EXPIRY_HOUR, OPTION, PERPETUAL
-from penstock.protocol.quantities import MICRO, PPM
+from penstock.protocol.quantities import MICRO, PPM, PRICE_BITS
 from penstock.simulation.cast import GOVERNOR, GUARDIAN, STRANGER, SUBACCOUNTS
 from penstock.spec.prices import payoff
 from penstock.spec.state import Market, State
 
 _MOST_LIVE: Final = 20
 """A stream stops listing while so many markets live."""
+_MOST_STRIKE: Final = ((1 << PRICE_BITS) - 1) // 5
+"""Five times a strike is a price still."""
 
 
 def live(state: State, time: int) -> list[int]:
@@ -55,7 +57,8 @@ def _listing(state: State, time: int, dice: Random) -> Record:
     strike = option_type = 0
     if template.terms.kind == OPTION:
         rung = index // template.strike_step + dice.randrange(-4, 5)
-        strike, option_type = max(0, rung) * template.strike_step, dice.choice((1, 2))
+        strike = min(max(0, rung), _MOST_STRIKE // template.strike_step) * template.strike_step
+        option_type = dice.choice((1, 2))
     record = ListMarket(template.template, expiry, strike, option_type)
     if dice.random() < 0.15:
         wrong = dice.choice(
