@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 import socket
 import sys
 from contextlib import AsyncExitStack, ExitStack
@@ -11,11 +13,14 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from penstock.cli.main import app
+from penstock.cli.orders import read_key
 from penstock.pricing import black
 from penstock.protocol.commands import ListMarket
 from penstock.protocol.instruments import CALL
 from penstock.protocol.quantities import MICRO
+from penstock.protocol.signing import Signer
 from penstock.protocol.terms import default_templates
+from penstock.simulation.accounts import development_accounts
 from penstock.venue.oracle.endpoint import ask_status
 from venue.harness import GENESIS, ORACLES, START, running
 
@@ -137,6 +142,8 @@ async def test_a_key_that_is_no_oracle_is_refused_with_the_venues_oracles(tmp_pa
         [*fixed(), "--volatility", "BTC=high"],
         [*fixed(), "--volatility", "BTC=nan"],
         [*fixed(), "--volatility", "BTC=0.5,BTC=0.6"],
+        [*fixed(), "--volatility", "BTC=55"],
+        [*fixed(), "--volatility", "BTC=0.009"],
         [*fixed(), "--volatility", "BTC=0.5", "--curvature", "9"],
         [*fixed(), "--skew", "-0.1"],
         [*fixed(), "--surfaces", "no/such/file"],
@@ -158,14 +165,14 @@ def test_wrong_words_are_usage_errors(tmp_path, options):
         ([*fixed(2)], "2 sources given, --least wants 3"),
         (["--source", "recording:no/such/folder"], "neither .xz nor .gz"),
         (["--source", "ccxt:nowhere:BTC=BTC/USD"], "no exchange 'nowhere'"),
-        ([*fixed(), "--venue", "http://127.0.0.1:1"], "no journal feed at http://127.0.0.1:1"),
+        ([*fixed(), "--venue", "http://127.0.0.1:1"], "oracle: no venue answers at http://127.0.0.1:1 (--venue)\n"),
         ([*fixed(), "--home", "."], "not a node's home"),
     ],
 )
 def test_what_is_not_there_is_refused_in_one_line(tmp_path, options, said):
     shown = runner.invoke(app, ["oracle", "run", "--key-file", str(key_file(tmp_path)), "--port", "0", *options])
     assert shown.exit_code == 1
-    assert said in shown.stderr.replace("\n", " ")
+    assert said in shown.stderr or said in shown.stderr.replace("\n", " ")
     assert "Traceback" not in shown.output
 
 
@@ -177,6 +184,7 @@ def test_what_is_not_there_is_refused_in_one_line(tmp_path, options, said):
         ('{"BTC": {"expiries": [1], "at_the_money": [0.5], "smile": []}}', "unknown field `smile`"),
         ('{"BTC": {"expiries": [0], "at_the_money": [0.5]}}', "volatility of BTC: expiries"),
         ('{"BTC": {"expiries": [1], "at_the_money": [0.5, 0.6]}}', "volatility of BTC: at_the_money"),
+        ('{"BTC": {"expiries": [1], "at_the_money": [55]}}', "is 55, wants 0.01 to 5 a √year: 0.55 is 55 %"),
         ("nonsense", "malformed"),
     ],
 )
@@ -187,6 +195,69 @@ def test_a_file_that_states_no_surface_is_refused_with_what_is_wrong(tmp_path, t
     shown = runner.invoke(app, ["oracle", "run", *options], env={"COLUMNS": "300"})
     assert shown.exit_code == 2
     assert said in " ".join(shown.stderr.replace("│", " ").split())
+
+
+async def test_an_oracle_whose_log_has_no_reader_any_more_says_so_once_and_goes_on(tmp_path):
+    port = free_ports(1)[0]
+    async with running(tmp_path / "home") as node:
+        reading, writing = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "penstock", "oracle", "run", "--key-file", str(key_file(tmp_path)), *fixed(),
+            "--venue", node.url, "--port", str(port), "--every", "0.2", "--json",
+            stdout=writing, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        os.close(writing)
+        with open(reading, "rb") as lines:
+            assert b'"withheld"' in await asyncio.wait_for(asyncio.to_thread(lines.readline), 30)
+        before = await ask_status(f"http://127.0.0.1:{port}")
+        async with asyncio.timeout(10):
+            while (await ask_status(f"http://127.0.0.1:{port}"))["counts"] == before["counts"]:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
+        process.terminate()
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, said.decode()
+    assert said.count(b"decisions are printed no more: Broken pipe; the oracle goes on\n") == 1
+    assert b"Traceback" not in said and b"Error" not in said
+
+
+async def test_the_log_has_times_and_without_peers_it_is_said_that_nothing_can_be_published(tmp_path):
+    async with running(tmp_path / "home") as node:
+        options = ["--venue", node.url, "--port", 0, "--every", "0.2", "--seconds", 2]
+        process = await spawn("--key-file", key_file(tmp_path), *fixed(), *options)
+        _, said = await asyncio.wait_for(process.communicate(), 30)
+    first, second, *lines = said.decode().splitlines()
+    assert first.startswith("0 peers given, the venue wants 2 signatures under a price") and "listens at" in second
+    assert lines and all(
+        re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ \w{3}_USDC-PERPETUAL withheld NO_QUORUM 1 of 2 ", one)
+        for one in lines
+    ), lines
+
+
+async def test_a_port_that_is_taken_and_a_volatility_of_a_base_that_the_venue_has_not_are_refused(tmp_path):
+    async with running(tmp_path / "home") as node:
+        taken = node.url.rstrip("/").rpartition(":")[2]
+        for options, sentence in (
+            (["--port", taken], f"oracle: port {taken} is taken: choose another with --port, or 0 for any"),
+            (["--port", 0, "--volatility", "DOGE=0.5"], "oracle: volatility of DOGE: the venue has only BTC, ETH"),
+        ):
+            process = await spawn("--key-file", key_file(tmp_path), *fixed(), "--venue", node.url, *options)
+            _, said = await asyncio.wait_for(process.communicate(), 30)
+            assert (process.returncode, said.decode().splitlines()[-1]) == (1, sentence)
+
+
+def test_a_published_development_key_is_printed_for_a_key_file_with_a_warning(tmp_path):
+    shown = runner.invoke(app, ["oracle", "dev-key", "2"])
+    secret = bytes.fromhex(shown.stdout)
+    assert secret == development_accounts().oracles[0] and shown.stderr.startswith("UNSAFE: published development key")
+    path = tmp_path / "two.key"
+    path.write_text(shown.stdout)
+    assert read_key(path) == secret
+    told = json.loads(runner.invoke(app, ["oracle", "dev-key", "2", "--json"]).stdout)
+    assert told == {"number": 2, "address": "0x" + Signer(secret).address.hex(), "key": secret.hex(), "unsafe": True}
+    for number in ("32", "-1"):
+        refused = runner.invoke(app, ["oracle", "dev-key", "--", number])
+        assert refused.exit_code == 2 and f"development key is {number}, wants 0 to 31" in refused.stderr
 
 
 def test_a_file_that_holds_no_private_key_is_refused(tmp_path):

@@ -112,8 +112,9 @@ class Quorum:
                 await asyncio.sleep(0.01)
 
     async def look(self):
-        """Every oracle takes a new view."""
+        """Every oracle takes a new view, and hears what is listed."""
         await asyncio.gather(*(seat.oracle.look() for seat in self.seats))
+        await asyncio.gather(*(seat.oracle.take_up() for seat in self.seats))
 
     async def more(self, count=3):
         """Wait until so many more prices are taken; returns them."""

@@ -10,12 +10,12 @@ from penstock.pricing.marks import DELIVERY_WINDOW, delivery_average
 from penstock.protocol.instruments import CALL, NO_OPTION, PUT
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.terms import default_markets, default_templates
-from penstock.venue.oracle.chain import YEAR, Chain, Delivery
+from penstock.venue.oracle.chain import YEAR, Chain
 from penstock.venue.oracle.contracts import Contract
 from penstock.venue.oracle.decisions import Withheld
 from penstock.venue.oracle.port import Seen
 from penstock.venue.oracle.rules import OracleRules
-from penstock.venue.oracle.steps import Price
+from penstock.venue.oracle.steps import NOT_SETTLING, Price, Settling
 from penstock.venue.oracle.viewing import NoView, View
 from penstock.venue.oracle.volatility import FARTHEST_YEARS, Smiles, flat_in_time, surfaces
 
@@ -118,14 +118,60 @@ async def test_at_the_end_nothing_but_the_average_is_left():
     assert found[FUTURE_UP].price == Price(UNITS * 2, UNITS)
 
 
-def test_an_average_begins_with_its_window_and_stands_still_when_time_goes_back():
-    delivery = Delivery(100.0)
-    assert delivery.take(7.0, 90.0) is None
-    assert delivery.take(9.0, 110.0) == 7.0, "the sample from before stood for ten seconds of it"
-    assert delivery.take(5.0, 120.0) == 8.0
-    assert delivery.take(1.0, 60.0) == 8.0
-    assert delivery.take(3.0, 130.0) == pytest.approx(17 / 3), "what was said when time had gone back counts from then"
-    assert Delivery(100.0).take(4.0, 150.0) == 4.0, "started in the window, it knows only what it saw since"
+async def started_in_the_window(committed):
+    """A future's mark, ten minutes before its end, of an oracle that began another ten minutes earlier."""
+    venue, chain = chain_at(1_200)
+    venue.seen = Seen(committed)
+    await chain.look(LISTED[:1], seen_by(venue))
+    venue.now += 600 * MICRO
+    return (await chain.look(LISTED[:1], seen_by(venue, UNITS * 2)))[FUTURE_UP].price.mark
+
+
+async def test_a_contract_first_priced_inside_the_window_goes_to_the_mean_of_what_is_left_of_it():
+    assert await started_in_the_window(Price(0, 0)) == UNITS * 3 // 2, "half of its twenty minutes"
+    had = await started_in_the_window(Price(UNITS, UNITS))
+    assert had == round(UNITS * (20 + 2 * 10) / 30), "it had a price before: two thirds of thirty minutes"
+
+
+async def test_a_venue_that_cannot_say_what_the_index_was_is_asked_again():
+    venue, chain = chain_at(1_200)
+    look = venue.look
+
+    async def silent(_):
+        raise ConnectionError("gone")
+
+    venue.look = silent
+    found = await chain.look(LISTED[1:2], seen_by(venue))
+    assert (found[CALL_UP].reason, found[CALL_UP].detail) == (Withheld.VENUE_SILENT, "gone")
+    venue.look = look
+    assert isinstance((await chain.look(LISTED[1:2], seen_by(venue)))[CALL_UP], View)
+
+
+async def test_each_contract_of_a_date_has_a_window_of_its_own():
+    venue, chain = chain_at(1_800)
+    await chain.look(LISTED[:1], seen_by(venue))
+    venue.now += 900 * MICRO
+    late = contract(9, 0)
+    found = await chain.look([LISTED[0], late], seen_by(venue, UNITS * 2))
+    assert found[FUTURE_UP].price.mark == UNITS * 3 // 2 and found[9].price.mark == UNITS * 2
+
+
+async def test_in_the_last_half_hour_a_view_says_what_is_known_of_the_settlement():
+    venue, chain = chain_at(1_800)
+    assert (await chain.look(LISTED, seen_by(venue)))[FUTURE_UP].settling == NOT_SETTLING
+    venue.now += 450 * MICRO
+    assert (await chain.look(LISTED, seen_by(venue, UNITS * 2)))[CALL_UP].settling == Settling(250_000, UNITS)
+
+
+async def test_one_option_without_a_mark_does_not_take_it_from_the_others():
+    def broken(k, years):
+        return np.where(k > 0.2, math.nan, 0.55)
+
+    venue, chain = chain_at(30 * DAY, {"BTC": broken})
+    listed = [LISTED[1], contract(9, 1, 900_000, CALL), contract(10, 1, 580_000, PUT)]
+    found = await chain.look(listed, seen_by(venue))
+    assert found[9].reason is Withheld.NO_MARK and "finite number" in found[9].detail
+    assert isinstance(found[CALL_UP], View) and isinstance(found[10], View)
 
 
 async def test_a_futures_mark_follows_the_own_book_a_little_and_an_options_does_not():
@@ -173,8 +219,8 @@ async def test_silence_a_clock_far_off_a_strange_book_and_a_missing_volatility_h
 async def test_what_was_kept_of_a_contract_goes_with_it():
     venue, chain = chain_at(60)
     await chain.look(LISTED, seen_by(venue))
-    chain.forget(LISTED[:2], LISTED[2:])
-    assert list(chain._markers) == [] and set(chain._deliveries) == {(0, EXPIRY + 7 * DAY), (1, EXPIRY)}
+    chain.forget(LISTED[:2])
+    assert list(chain._markers) == [] and set(chain._deliveries) == {PUT_UP, ETH_CALL}
 
 
 async def test_a_silent_book_of_a_future_leaves_the_options_priced():

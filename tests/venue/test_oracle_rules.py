@@ -2,12 +2,14 @@
 
 import itertools
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from penstock.pricing.delivery import Delivery
 from penstock.pricing.index import Dropped, Flaw
 from penstock.protocol.commands import CancelAll, PublishPrice
 from penstock.protocol.events import PricePublished
@@ -15,12 +17,13 @@ from penstock.protocol.instruments import CALL, NO_OPTION, OPTION, PERPETUAL, PU
 from penstock.protocol.quantities import MICRO, PPM
 from penstock.protocol.reasons import Reason
 from penstock.protocol.signing import Signer, seal
+from penstock.venue.oracle.contracts import Ignored
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
-from penstock.venue.oracle.decisions import FOLDED, Decision, Decisions, Outcome, Withheld
+from penstock.venue.oracle.decisions import CROSSED, FOLDED, Decision, Decisions, Outcome, Withheld
 from penstock.venue.oracle.rules import MOST_PREMIUM, OracleRules
-from penstock.venue.oracle.steps import Bounds, Price, next_step, price_of, price_record, within
+from penstock.venue.oracle.steps import NOT_SETTLING, Bounds, Price, Settling, next_step, price_of, price_record, within
 from penstock.venue.oracle.turns import Turns
-from penstock.venue.oracle.viewing import NoView, View
+from penstock.venue.oracle.viewing import NoView, View, settling_of
 from spec.contracts import CALL_MARKET, future, option
 from world import World, terms
 
@@ -150,7 +153,8 @@ def test_a_premium_is_said_as_it_is_within_its_width():
 def test_a_record_says_the_price_it_was_built_from():
     record = price_record(3, NOW, Price(5, 6, 7))
     assert (record.market, record.published_at) == (3, NOW)
-    assert price_of(record) == Price(5, 6, 7 if "premium" in PublishPrice.__struct_fields__ else 0)
+    assert (record.index_price, record.mark_price, record.premium) == (5, 6, 7)
+    assert price_of(record) == Price(5, 6, 7)
 
 
 @given(st.integers(0, 1 << 50), st.integers(0, 99), st.booleans())
@@ -224,7 +228,6 @@ def test_what_it_cannot_vouch_for_is_not_signed_and_the_objection_has_a_name(cha
     assert objection(**changes) == name
 
 
-@pytest.mark.skipif("premium" not in PublishPrice.__struct_fields__, reason="prices carry no premium")
 def test_a_premium_nobody_here_sees_is_not_signed():
     assert objection(premium=2_000_000) == "PREMIUM_OFF"
     assert objection(premium=999_999) is None
@@ -322,7 +325,7 @@ def test_the_first_price_of_a_market_wants_only_the_own_view():
 
 
 def test_every_objection_is_a_sentence_of_its_own():
-    assert len(set(Objection)) == len(list(Objection)) == 15
+    assert len(set(Objection)) == len(list(Objection)) == 16
     assert str(Objected(Objection.NOT_FRESH, "1 at 2")) == (
         "NOT_FRESH: published too long ago, or in the future: 1 at 2"
     )
@@ -343,6 +346,81 @@ def test_decisions_are_counted_kept_and_said_aloud_when_they_are_new(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "BTC withheld NO_INDEX 2 of 3 north: too old", "BTC withheld VIEW_STALE  ",
     ]  # fmt: skip
+
+
+def test_that_a_market_is_published_again_is_said_and_the_next_failure_is_new(caplog):
+    decisions = Decisions()
+    with caplog.at_level(logging.INFO):
+        for second, (outcome, reason) in enumerate([
+            (Outcome.WITHHELD, "STARTING"), (Outcome.PUBLISHED, ""), (Outcome.WITHHELD, "NO_QUORUM"),
+            (Outcome.WITHHELD, "NO_QUORUM"), (Outcome.COSIGNED, ""), (Outcome.PUBLISHED, ""), (Outcome.PUBLISHED, ""),
+            (Outcome.WITHHELD, "NO_QUORUM"), (Outcome.OBJECTED, "TOO_SOON"),
+        ]):  # fmt: skip
+            decisions.add(Decision(second * MICRO, "BTC", outcome, reason))
+    assert [(record.levelname, record.getMessage().rstrip()) for record in caplog.records] == [
+        ("INFO", "BTC withheld STARTING"),
+        ("WARNING", "BTC withheld NO_QUORUM"),
+        ("INFO", "BTC publishes again, after 2 withheld in 3 s"),
+        ("WARNING", "BTC withheld NO_QUORUM"),
+    ]
+    assert Objection.TOO_SOON.name == CROSSED
+
+
+@pytest.mark.parametrize("words", [Withheld, Objection, Ignored])
+def test_every_reason_is_in_the_operators_page(words):
+    page = (Path(__file__).parents[2] / "docs" / "operating" / "oracles.md").read_text()
+    assert [word.name for word in words if f"`{word.name}`" not in page] == []
+
+
+def test_every_outcome_is_in_the_operators_page():
+    page = (Path(__file__).parents[2] / "docs" / "operating" / "oracles.md").read_text()
+    assert [word for word in Outcome if f"`{word}`" not in page] == []
+
+
+def test_too_soon_is_told_in_milliseconds():
+    turns, cosigner, at = Turns(GENESIS.oracles, RULES), new_cosigner(), own_turn()
+    cosigner.note(PublishPrice(TERMS.market, at, UNITS, UNITS))
+    with pytest.raises(Objected, match="0 ms after the last one signed here, wants 50"):
+        cosigner.read(seal(SEPARATOR, PublishPrice(TERMS.market, at, UNITS, UNITS), [KEYS[1]]))
+    assert turns.pace(TERMS) == 50_000
+
+
+SETTLED = Settling(500_000, UNITS * 90 // 100)
+"""Half is known, ten percent below the index: it will settle 5 % below."""
+
+
+def test_in_the_last_half_hour_the_band_reaches_to_what_the_market_will_settle_at():
+    assert SETTLED.expected(UNITS) == UNITS * 95 // 100 and NOT_SETTLING.expected(UNITS) == UNITS
+    bounds = Bounds.of(TERMS, RULES.step_ppm, SETTLED)
+    assert bounds.marks_at(UNITS) == (UNITS * 95 // 100 * 99 // 100, UNITS * 101 // 100)
+    here, wanted = Price(UNITS, UNITS * 98 // 100), Price(UNITS, UNITS * 95 // 100)
+    assert next_step(here, wanted, bounds) == Price(UNITS, here.mark - here.mark * RULES.step_ppm // PPM)
+    assert objection(committed=here, view=View(0, wanted, (), SETTLED), mark_price=here.mark * 991 // 1_000) is None
+    below = {"committed": here, "mark_price": here.mark * 991 // 1_000}
+    assert objection(view=wanted, **below) == "MARK_OUT_OF_BAND"
+
+
+@pytest.mark.parametrize("right", [NO_OPTION, CALL, PUT])
+@given(index=st.integers(500, 2_000), mark=st.integers(1, 3_000), before=st.integers(500, 2_000))
+def test_in_the_last_half_hour_what_is_judged_in_the_band_is_what_the_venue_takes(right, index, mark, before):
+    listed = option(CALL_MARKET, 1_000, right) if right else future(CALL_MARKET)
+    listed = replace(listed, price_step_ppm=1_000_000)
+    world, end = World([terms(), listed], traders=0), listed.expiry * MICRO
+    world.wait((end - world.time) // MICRO - 1_700)
+    first = Bounds.of(listed).marks_at(before)
+    assert isinstance(world.price(before, sum(first) // 2, market=CALL_MARKET)[-1], PricePublished)
+    delivery = Delivery(end)
+    delivery.take(before, world.state.markets[CALL_MARKET].priced_at)
+    world.wait(850)
+    at = world.time + 1
+    reason = getattr(world.price(index, mark, market=CALL_MARKET)[-1], "reason", None)
+    if reason is Reason.PRICE_STEP_TOO_LARGE:
+        return
+    # Both round: a unit of difference is no matter.
+    bounds = Bounds.of(listed, settling=settling_of(delivery, at, 1.0))
+    low, high = bounds.marks_at(index)
+    assert reason is None if low + 1 <= mark <= high - 1 else True
+    assert reason is Reason.MARK_OUT_OF_BAND if mark < low - 1 or mark > high + 1 else True
 
 
 def test_what_was_decided_about_ended_contracts_is_counted_together():

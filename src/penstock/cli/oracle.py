@@ -1,17 +1,17 @@
-"""`penstock oracle run` and `status`: one key of the price quorum, its sources, its peers."""
+"""`penstock oracle run`, `status` and `dev-key`: one key of the price quorum, its sources, its peers."""
 
 import asyncio
-import logging
+import errno
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import typer
 
 from penstock.cli.demo import on_signals
+from penstock.cli.oracle_log import DecisionLines, log_to_stderr
 from penstock.cli.orders import read_key
 from penstock.cli.output import REMARKS, print_json, print_pairs, print_table, refuse
 from penstock.cli.queries import DEFAULT_URL, AsJson
@@ -20,13 +20,13 @@ from penstock.pricing.marks import Volatility
 from penstock.protocol.quantities import PPM
 from penstock.protocol.signing import Signer
 from penstock.protocol.terms import Genesis
+from penstock.simulation.accounts import development_key
 from penstock.simulation.oracle_run import OracleConfig, run_oracle
 from penstock.simulation.recorded_sources import recorded_sources
 from penstock.simulation.recording import RecordingError
 from penstock.simulation.replay_run import sample_folder
 from penstock.venue.follower import ask_genesis
 from penstock.venue.journal import JournalError
-from penstock.venue.oracle.decisions import Decision
 from penstock.venue.oracle.endpoint import Endpoint, ask_status
 from penstock.venue.oracle.exchange import ExchangeMissing, ExchangeSource
 from penstock.venue.oracle.rules import OracleRules
@@ -37,7 +37,7 @@ from penstock.venue.recovery import read_genesis
 from penstock.venue.sequencer import NodeStopped
 
 oracles = typer.Typer(help="Oracles: the quorum that publishes prices.", no_args_is_help=True)
-_VOLATILITY_FORM = "BASE=VOLATILITY,…, a √year: BTC=0.55,ETH=0.70"
+_VOLATILITY_FORM = "BASE=VOLATILITY,…, a √year, 0.01 to 5 (0.55 is 55 %): BTC=0.55,ETH=0.70"
 _SOURCE_FORMS = "recording[:FOLDER], ccxt:EXCHANGE:BTC=BTC/USD,ETH=ETH/USD, or fixed:NAME:BTC=60000,ETH=3000"
 
 Volatilities = Annotated[
@@ -121,7 +121,7 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print each decision as one line of JSON.")] = False,
 ) -> None:
     """Run one oracle: look at the sources, propose prices in its turn, sign what the others propose if it agrees."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    log_to_stderr()
     signer = Signer(read_key(key_file))
     rules = OracleRules(
         index=IndexRules(least=least, agreeing=2, stale_after=stale_after), every=every, farthest=farthest,
@@ -139,7 +139,30 @@ def run(
     try:
         asyncio.run(_run(config, signer, home, sources, volatilities, seconds, as_json))
     except (JournalError, NodeStopped, OSError, ValueError) as error:
-        raise refuse(f"oracle: {error}") from error
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        said = f"port {port} is taken: choose another with --port, or 0 for any" if taken else str(error)
+        raise refuse(f"oracle: {said}") from error
+
+
+@oracles.command("dev-key")
+def dev_key(
+    number: Annotated[
+        int, typer.Argument(help="Its number: 2 to 4 are the oracles of a development venue.", metavar="N")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print published development key N in hex, for --key-file. Everybody knows it: never for a venue of value."""
+    try:
+        secret = development_key(number)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    address = "0x" + Signer(secret).address.hex()
+    warning = f"UNSAFE: published development key {number}, {address}: everybody knows it, never send it anything"
+    REMARKS.print(warning, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print_json({"number": number, "address": address, "key": secret.hex(), "unsafe": True})
+    else:
+        typer.echo(secret.hex())
 
 
 @oracles.command("status")
@@ -238,25 +261,50 @@ async def _run(
     seconds: float | None,
     as_json: bool,
 ) -> None:
-    genesis: Genesis = await ask_genesis(config.venue) if home is None else read_genesis(home)
+    genesis = await _genesis(config.venue, home)
+    _check_bases(genesis, volatilities)
+    signatures = 1 + len(config.peers)
+    if signatures < genesis.oracle_threshold:
+        _remark(
+            f"{len(config.peers)} peers given, the venue wants {genesis.oracle_threshold} signatures under a price: "
+            "this oracle signs for others, and never publishes itself (--peer)"
+        )
     stop = asyncio.Event()
     on_signals(stop.set)
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, stop.set)
 
     def started(endpoint: Endpoint) -> None:
-        REMARKS.print(f"oracle 0x{signer.address.hex()} listens at {endpoint.url}", highlight=False, soft_wrap=True)
-
-    def say(decision: Decision) -> None:
-        shown: dict[str, Any] = msgspec.to_builtins(decision)
-        sys.stdout.buffer.write(msgspec.json.encode(shown) + b"\n")
-        sys.stdout.buffer.flush()
+        _remark(f"oracle 0x{signer.address.hex()} listens at {endpoint.url}")
 
     found = await run_oracle(
         config, signer, genesis, sources, stop, volatilities=volatilities, started=started,
-        listener=say if as_json else None,
+        listener=DecisionLines().print if as_json else None,
     )  # fmt: skip
     if not as_json:
         print_table(
             "decisions", ["market", "outcome", "reason", "count"], [list(row.values()) for row in found["counts"]]
         )
+
+
+async def _genesis(venue: str, home: Path | None) -> Genesis:
+    """From the home, or from the venue. Raises typer.Exit when no venue answers."""
+    if home is not None:
+        return read_genesis(home)
+    try:
+        return await ask_genesis(venue)
+    except ConnectionError as error:
+        raise refuse(f"oracle: no venue answers at {venue} (--venue)") from error
+
+
+def _check_bases(genesis: Genesis, volatilities: Mapping[str, Volatility]) -> None:
+    """Raises typer.Exit for a volatility of a base that the venue does not have."""
+    listed = [*genesis.markets, *(template.terms for template in genesis.templates)]
+    bases = sorted({terms.base for terms in listed})
+    unknown = sorted(set(volatilities) - set(bases))
+    if unknown:
+        raise refuse(f"oracle: volatility of {', '.join(unknown)}: the venue has only {', '.join(bases)}")
+
+
+def _remark(text: str) -> None:
+    REMARKS.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -78,6 +78,17 @@ MORE_MAKERS: Final = MappingProxyType({"BTC_USDC-PERPETUAL": 12, "ETH_USDC-PERPE
 """The recorded books reach 5,170 levels a side; an account may have 1,024 open orders."""
 
 
+def development_key(number: int) -> bytes:
+    """Account `number` of the published development mnemonic, 32 bytes. DEVELOPMENT KEYS ONLY.
+
+    Raises ValueError for a number that is none of those kept here.
+    """
+    keys = _OWNER_KEYS + _MORE_OWNER_KEYS
+    if not 0 <= number < len(keys):
+        raise ValueError(f"development key is {number}, wants 0 to {len(keys) - 1}")
+    return bytes.fromhex(keys[number])
+
+
 class Trader(Struct, frozen=True):
     """One subaccount that plays a part in one market: its owner's wallet key and its session key, 32 bytes each."""
 

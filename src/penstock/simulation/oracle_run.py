@@ -13,6 +13,7 @@ from penstock.pricing.marks import Volatility
 from penstock.protocol.instruments import CALL, FUTURE, NO_OPTION, OPTION, PUT
 from penstock.protocol.signing import Signer
 from penstock.protocol.terms import Genesis, MarketTerms
+from penstock.venue.gateway.figures import NEVER
 from penstock.venue.oracle.decisions import Decision
 from penstock.venue.oracle.endpoint import Endpoint, HttpPeer
 from penstock.venue.oracle.oracle import Oracle
@@ -85,6 +86,16 @@ class GatewayVenue:
             except msgspec.ValidationError as error:
                 unread.append(f"{str(each)[:_SHOWN]}: {error}")
         return found, unread
+
+    async def ends(self, terms: MarketTerms) -> int:
+        """When a perpetual ends (s), as `public/get_instrument` tells it also after that; 0 for never. Raises
+        ConnectionError."""
+        shown = await self._call("public/get_instrument", {"instrument_name": terms.name})
+        try:
+            expiry = msgspec.convert(shown, _Instrument).expiration_timestamp
+        except msgspec.ValidationError as error:
+            raise ConnectionError(f"{self._url} is no venue: {error}") from error
+        return 0 if expiry == NEVER else expiry // 1_000
 
     async def submit(self, envelope: bytes) -> list[str]:
         """The reasons for which an envelope was refused. Raises ConnectionError; its outcome is then unknown."""

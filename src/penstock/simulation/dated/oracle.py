@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from penstock.participants.client import GatewayClient
+from penstock.pricing.delivery import Delivery
 from penstock.protocol.commands import PublishPrice
 from penstock.protocol.instruments import FUTURE, OPTION
 from penstock.protocol.quantities import MICRO
 from penstock.protocol.signing import Signer, seal
 from penstock.simulation.dated.plan import Contract
 from penstock.simulation.dated.statistics import DatedStatistics
-from penstock.simulation.dated.worth import Fixing, Pricer, towards
+from penstock.simulation.dated.worth import Pricer, towards
 
 STEP_PPM: Final = {FUTURE: 9_000, OPTION: 18_000}
 """How far one publication moves a mark: a little less than the venue takes."""
@@ -32,16 +33,16 @@ class DatedOracle:
         self._statistics = statistics
         self._pricer = Pricer()
         self._prices: dict[int, tuple[int, int]] = {}
-        self._fixings: dict[int, Fixing] = {}
+        self._deliveries: dict[int, Delivery] = {}
 
     def begin(self, contract: Contract, index: int, mark: int, now: int) -> None:
         """Go on from the venue's present price of a contract (price units; zeros when it has none) at `now` (µs)."""
         self._prices[contract.market] = (index, mark)
         self.doubted.discard(contract.market)
-        if contract.market not in self._fixings:
-            self._fixings[contract.market] = Fixing(contract.expiry * MICRO)
+        if contract.market not in self._deliveries:
+            self._deliveries[contract.market] = Delivery(contract.expiry * MICRO)
             if index:
-                self._fixings[contract.market].take(index, now)
+                self._deliveries[contract.market].take(index, now)
 
     def mark(self, contract: Contract) -> int:
         """The mark last published, in price units; 0 for none."""
@@ -69,7 +70,7 @@ class DatedOracle:
         self._statistics.prices += len(contracts)
 
     def _forwards(self, indexed: Mapping[int, int], now: int) -> dict[int, float]:
-        return {market: self._fixings[market].forward(index, now) for market, index in indexed.items()}
+        return {market: self._deliveries[market].expected(index, now) for market, index in indexed.items()}
 
     def _send(self, price: PublishPrice) -> None:
         def answered(done: "asyncio.Future[Any]") -> None:
@@ -79,6 +80,6 @@ class DatedOracle:
                 self._statistics.refused.update(done.result().reasons)
                 self.doubted.add(price.market)
             else:
-                self._fixings[price.market].take(price.index_price, price.published_at)
+                self._deliveries[price.market].take(price.index_price, price.published_at)
 
         self._client.send(seal(self._separator, price, self._quorum)).add_done_callback(answered)

@@ -5,55 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from msgspec import Struct
 
 from penstock.pricing.black import price
 from penstock.pricing.greeks import greeks
 from penstock.pricing.inputs import Floats
-from penstock.pricing.marks import expiring_mark, option_marks
+from penstock.pricing.marks import option_marks
 from penstock.pricing.surface import Surface
 from penstock.protocol.instruments import CALL, OPTION
-from penstock.protocol.quantities import MICRO, PPM, SETTLEMENT_WINDOW
+from penstock.protocol.quantities import MICRO, PPM
 from penstock.simulation.dated.plan import AT_THE_MONEY, CURVATURE, SKEW, SURFACE_YEARS, Contract
 
 _YEAR: Final = 365 * 86_400.0
 _POINT: Final = 0.01
 """Of volatility."""
-
-
-class Fixing(Struct):
-    """What a contract's settlement index is so far: each published index for as long as it stood in the window.
-
-    `expiry` in µs. Like the engine it begins with the window, or with the first index when that came later; whoever
-    joins inside the window knows only what it has seen itself.
-    """
-
-    expiry: int
-    since: int = 0
-    total: int = 0
-    index: int = 0
-    taken: int = 0
-
-    def take(self, index: int, now: int) -> None:
-        """`index` (price units, above 0) stands from `now` (µs, never going back) on."""
-        self.total += self._standing(now)
-        self.since = self.since or max(now, self.expiry - SETTLEMENT_WINDOW)
-        self.index, self.taken = index, now
-
-    def forward(self, index: int, now: int) -> float:
-        """The mean that is to be expected at `now` (µs) if the index stays at `index`, price units.
-
-        n/N × average + (N − n)/N × index, N being the part of the window in which there was an index.
-        """
-        elapsed = min(now, self.expiry) - self.since
-        if not self.since or elapsed <= 0:
-            return float(index)
-        average = (self.total + self._standing(now)) / elapsed
-        return expiring_mark(float(index), average, elapsed / MICRO, (self.expiry - self.since) / MICRO)
-
-    def _standing(self, now: int) -> int:
-        """Index × µs of the present sample inside the window."""
-        return self.index * max(0, min(now, self.expiry) - max(self.taken, self.since)) if self.index else 0
 
 
 class Pricer:

@@ -1,7 +1,7 @@
 """An oracle's own view of dated contracts: the index of their perpetual, and marks that follow from it.
 
-The forward is the index: no carry is stated. In the last half hour it is `marks.expiring_mark`'s, with the average of
-the index as this oracle saw it since the half hour began, or since it was started.
+The forward is the index: no carry is stated. In the last half hour it is what the contract will settle at, as far as
+this oracle saw the index since the half hour began, or since it was started (`pricing.delivery`).
 """
 
 import asyncio
@@ -11,62 +11,39 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from penstock.pricing.marks import DELIVERY_WINDOW, Marker, Volatility, expiring_mark, option_marks
+from penstock.pricing.delivery import Delivery
+from penstock.pricing.marks import Marker, Volatility, option_marks
 from penstock.protocol.instruments import CALL, FUTURE, OPTION
-from penstock.protocol.quantities import MICRO, PRICE_BITS
+from penstock.protocol.quantities import MICRO, PRICE_BITS, SETTLEMENT_WINDOW
 from penstock.venue.oracle.contracts import Contract
 from penstock.venue.oracle.decisions import Withheld
 from penstock.venue.oracle.port import VenuePort
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock
 from penstock.venue.oracle.steps import Price
-from penstock.venue.oracle.viewing import NoView, View, own_book
+from penstock.venue.oracle.viewing import NoView, View, own_book, settling_of
 
 YEAR: Final = 365 * 86_400.0
 """Seconds."""
 
 
-class Delivery:
-    """The average of an index since `begins` (s): each sample counts from its own time to the next one's."""
-
-    def __init__(self, begins: float) -> None:
-        self._begins = begins
-        self._sum = 0.0
-        self._seconds = 0.0
-        self._last: tuple[float, float] | None = None
-
-    def take(self, index: float, time: float) -> float | None:
-        """The average with the newest sample, at `time` (s); None before the window. A time gone back adds nothing."""
-        if self._last is not None:
-            before, price = self._last
-            stood = max(0.0, time - max(before, self._begins))
-            self._sum += price * stood
-            self._seconds += stood
-            time = max(time, before)
-        self._last = (time, index)
-        if time < self._begins:
-            return None
-        return self._sum / self._seconds if self._seconds else index
-
-
 class Outlook(Struct, frozen=True):
-    """What a contract is priced from: the view of its index, the index (USD), seconds to expiry, and in the last half
-    hour the average of the index in it."""
+    """What a contract is priced from: the view of its index, the index (USD), venue time (µs), seconds to expiry, and
+    the delivery that its settlement is the mean of."""
 
     view: View
     index: float
+    time: int
     left: float
-    average: float | None
+    delivery: Delivery
 
     def expiring(self, forward: float) -> float:
         """`forward`, or what is left of it in the last half hour."""
-        if self.average is None:
-            return forward
-        return expiring_mark(forward, self.average, DELIVERY_WINDOW - min(self.left, DELIVERY_WINDOW))
+        return self.delivery.expected(forward, self.time)
 
 
 class Chain:
-    """Looks at all listed contracts at once. Keeps delivery averages, and the averages of futures' marks."""
+    """Looks at all listed contracts at once. Keeps each one's delivery, and the averages of futures' marks."""
 
     def __init__(
         self, volatilities: Mapping[str, Volatility], venue: VenuePort, rules: OracleRules, clock: Clock
@@ -76,7 +53,7 @@ class Chain:
         self._venue = venue
         self._rules = rules
         self._clock = clock
-        self._deliveries: dict[tuple[int, int], Delivery] = {}
+        self._deliveries: dict[int, Delivery] = {}
         self._markers: dict[int, Marker] = {}
         self._looked_at = 0.0
 
@@ -99,7 +76,9 @@ class Chain:
         if abs(time - now) > self._rules.clocks_apart * MICRO:
             apart = f"venue time is {(time - now) / MICRO:+.1f} s from this oracle's"
             return {one.terms.market: NoView(now, Withheld.CLOCKS_APART, apart) for one in contracts}
-        outlooks = self._outlooks(contracts, indices, time)
+        outlooks = await asyncio.gather(
+            *(self._outlook(one, indices.get(one.index_market.market), time) for one in contracts)
+        )
         found: dict[int, View | NoView] = {}
         priced: list[tuple[Contract, Outlook]] = []
         for one, outlook in zip(contracts, outlooks, strict=True):
@@ -116,37 +95,39 @@ class Chain:
             found |= self._options(base, options) if options else {}
         return found
 
-    def forget(self, ended: Iterable[Contract], live: Iterable[Contract]) -> None:
+    def forget(self, ended: Iterable[Contract]) -> None:
         """Give up what was kept of contracts that ended."""
         for one in ended:
             self._markers.pop(one.terms.market, None)
-        dates = {(one.index_market.market, one.terms.expiry) for one in live}
-        self._deliveries = {key: kept for key, kept in self._deliveries.items() if key in dates}
+            self._deliveries.pop(one.terms.market, None)
 
-    def _outlooks(
-        self, contracts: Collection[Contract], indices: Mapping[int, View | NoView], time: int
-    ) -> list[Outlook | NoView]:
-        """For each contract; every date of an index is sampled once."""
-        by_date: dict[tuple[int, int], Outlook | NoView] = {}
-        found = []
-        for one in contracts:
-            key = (one.index_market.market, one.terms.expiry)
-            if key not in by_date:
-                by_date[key] = self._outlook(one, indices.get(one.index_market.market), time)
-            found.append(by_date[key])
-        return found
-
-    def _outlook(self, one: Contract, view: View | NoView | None, time: int) -> Outlook | NoView:
+    async def _outlook(self, one: Contract, view: View | NoView | None, time: int) -> Outlook | NoView:
+        now = self._clock()
         if not isinstance(view, View):
-            now, name = self._clock(), one.index_market.name
+            name = one.index_market.name
             if view is None:
                 return NoView(now, Withheld.NO_INDEX, f"{name} was not looked at")
             return NoView(view.time, view.reason, f"{name}: {view.detail}", view.dropped)
         index = view.price.index * float(one.index_market.price_unit)
-        left = max(0.0, (one.ends() - time) / MICRO)
-        key = (one.index_market.market, one.terms.expiry)
-        delivery = self._deliveries.setdefault(key, Delivery(one.terms.expiry - DELIVERY_WINDOW))
-        return Outlook(view, index, left, delivery.take(index, time / MICRO))
+        try:
+            delivery = await self._delivery(one, time)
+        except (ConnectionError, TimeoutError) as error:
+            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out")
+        delivery.take(index, time)
+        return Outlook(view, index, time, max(0.0, (one.ends() - time) / MICRO), delivery)
+
+    async def _delivery(self, one: Contract, time: int) -> Delivery:
+        """What is kept of a contract's settlement. The first time, in its last half hour, the venue is asked what its
+        index was before. Raises ConnectionError, TimeoutError."""
+        known = self._deliveries.get(one.terms.market)
+        if known is None:
+            before = 0.0
+            if time > one.ends() - SETTLEMENT_WINDOW:
+                async with asyncio.timeout(self._rules.venue_timeout):
+                    committed = (await self._venue.look(one.terms)).committed
+                before = committed.index * float(one.terms.price_unit)
+            known = self._deliveries[one.terms.market] = Delivery(one.ends(), before)
+        return known
 
     async def _look_at_futures(self, futures: Sequence[tuple[Contract, Outlook]]) -> dict[int, View | NoView]:
         views = await asyncio.gather(*(self._look_at_future(*pair) for pair in futures))
@@ -179,8 +160,10 @@ class Chain:
         try:
             marks = option_marks(forwards, strikes, calls, years, self._volatilities[base], price)
         except ValueError as error:
-            no_mark = NoView(self._clock(), Withheld.NO_MARK, str(error))
-            return {one.terms.market: no_mark for one, _ in options}
+            if len(options) == 1:
+                return {options[0][0].terms.market: NoView(self._clock(), Withheld.NO_MARK, str(error))}
+            # One that has no mark must not take it from the others: each by itself.
+            return {market: view for pair in options for market, view in self._options(base, [pair]).items()}
         return {
             one.terms.market: _view(one, outlook, mark)
             for (one, outlook), mark in zip(options, marks.tolist(), strict=True)
@@ -194,4 +177,5 @@ def _view(one: Contract, outlook: Outlook, mark: float) -> View | NoView:
     if not (0 < index < 1 << PRICE_BITS and units < 1 << PRICE_BITS):
         detail = f"index {outlook.index:g}, mark {mark:g}, price unit {one.terms.price_unit}"
         return NoView(outlook.view.time, Withheld.OUT_OF_RANGE, detail, outlook.view.dropped)
-    return View(outlook.view.time, Price(index, units), outlook.view.dropped)
+    settling = settling_of(outlook.delivery, outlook.time, unit)
+    return View(outlook.view.time, Price(index, units), outlook.view.dropped, settling)

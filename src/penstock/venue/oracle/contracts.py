@@ -18,12 +18,13 @@ _SHOWN: Final = 200
 
 
 class Ignored(StrEnum):
-    """Why what the venue calls a contract is not priced."""
+    """Why what the venue says of a market is not believed."""
 
     NOT_READ = "it is not told as a contract is"
     NO_TEMPLATE = "no template of the genesis lists it"
     NUMBER_TAKEN = "its number is that of another market, or can be none"
     RENUMBERED = "it had another number before"
+    END_CONTRADICTED = "the perpetual has another end: one is given once, and stays"
     TOO_MANY = "more false contracts than are told apart: the rest goes unsaid"
 
 

@@ -14,7 +14,7 @@ from penstock.protocol.signing import Signer, verify
 from penstock.protocol.terms import MarketTerms
 from penstock.venue.oracle.decisions import Withheld
 from penstock.venue.oracle.rules import OracleRules
-from penstock.venue.oracle.steps import Bounds, Price, next_step, price_of, within
+from penstock.venue.oracle.steps import NOT_SETTLING, Bounds, Price, Settling, next_step, price_of, within
 from penstock.venue.oracle.turns import Turns
 from penstock.venue.oracle.viewing import NoView, View
 
@@ -28,7 +28,7 @@ class Objection(StrEnum):
     NOT_A_PROPOSAL = "not an envelope of this venue with one price and one good signature"
     NOT_AN_ORACLE = "not signed by another oracle of this venue"
     MARKET_UNKNOWN = "no market that this oracle prices"
-    ENDED = "published at the contract's expiry or later"
+    ENDED = "published at the market's expiry or later"
     OUT_OF_TURN = "those before it in this slot still have time"
     TOO_SOON = "too soon after the last one signed here"
     VENUE_SILENT = "the venue cannot be asked"
@@ -36,6 +36,7 @@ class Objection(StrEnum):
     PRICE_NOT_POSITIVE = "index or mark is zero"
     STEP_TOO_LARGE = "further from the venue's price than one step"
     MARK_OUT_OF_BAND = "the mark is too far from the index"
+    STARTING = "this oracle has only begun, and has not looked yet"
     NO_VIEW = "this oracle has no view of its own"
     INDEX_OFF = "the index is not what this oracle sees"
     MARK_OFF = "the mark is not what this oracle sees"
@@ -113,7 +114,8 @@ class Cosigner:
 
     def judge(self, proposal: Proposal, time: int, committed: Price, view: View | NoView | None) -> None:
         """Hold it against venue time (µs), the venue's price and the own view. Raises Objected."""
-        objection = self._object(proposal, time, committed) or self._compare(proposal, committed, view)
+        settling = view.settling if isinstance(view, View) else NOT_SETTLING
+        objection = self._object(proposal, time, committed, settling) or self._compare(proposal, committed, view)
         if objection is not None:
             raise Objected(*objection, proposal.terms.name, proposal.price)
 
@@ -138,18 +140,21 @@ class Cosigner:
         if self._turns.slot(proposal.terms, at) <= self._cosigned_in.get(market, -1):
             detail = "one was signed in this slot"
         elif at < self.signed_at(market) + pace:
-            detail = f"{at} after {self.signed_at(market)}, wants {pace} µs between them"
+            after = (at - self.signed_at(market)) / 1_000
+            detail = f"{after:.0f} ms after the last one signed here, wants {pace / 1_000:.0f}"
         if detail:
             raise Objected(Objection.TOO_SOON, detail, proposal.terms.name, proposal.price)
 
-    def _object(self, proposal: Proposal, time: int, committed: Price) -> tuple[Objection, str] | None:
+    def _object(
+        self, proposal: Proposal, time: int, committed: Price, settling: Settling
+    ) -> tuple[Objection, str] | None:
         said, terms = proposal.price, proposal.terms
         # The venue was asked after the proposal came in: what is later than its answer is from the future.
         if not 0 <= time - proposal.record.published_at <= self._rules.fresh_for * MICRO:
             return Objection.NOT_FRESH, f"{proposal.record.published_at} at {time}"
         if said.index == 0 or said.mark == 0:
             return Objection.PRICE_NOT_POSITIVE, f"index {said.index}, mark {said.mark}"
-        bounds = Bounds.of(terms)
+        bounds = Bounds.of(terms, settling=settling)
         if committed.index and not bounds.is_step(said, committed):
             return Objection.STEP_TOO_LARGE, f"{said} after {committed}"
         if not bounds.is_in_band(said):
@@ -160,8 +165,10 @@ class Cosigner:
         self, proposal: Proposal, committed: Price, view: View | NoView | None
     ) -> tuple[Objection, str] | None:
         if not isinstance(view, View):
-            return Objection.NO_VIEW, view.detail if view is not None else "not looked yet, or too long ago"
-        own = step_towards(view.price, committed, proposal.terms, self._rules)
+            starting = view is not None and view.reason is Withheld.STARTING
+            detail = "none yet" if view is None else view.detail
+            return Objection.STARTING if starting else Objection.NO_VIEW, detail
+        own = step_towards(view.price, committed, proposal.terms, self._rules, view.settling)
         if isinstance(own, Withheld):
             return Objection.NO_VIEW, own
         said, rules, kind = proposal.price, self._rules, proposal.terms.kind
@@ -173,14 +180,16 @@ class Cosigner:
             return Objection.MARK_OFF, f"{said.mark}, own {own.mark}"
         # Only perpetuals have one: the engine takes no other premium than 0 of a dated contract.
         of_premium = rules.premium_tolerance * RATE_SCALE if kind == PERPETUAL else 0
-        if "premium" in PublishPrice.__struct_fields__ and abs(said.premium - own.premium) > of_premium:
+        if abs(said.premium - own.premium) > of_premium:
             return Objection.PREMIUM_OFF, f"{said.premium}, own {own.premium}"
         return None
 
 
-def step_towards(wanted: Price, committed: Price, terms: MarketTerms, rules: OracleRules) -> Price | Withheld:
+def step_towards(
+    wanted: Price, committed: Price, terms: MarketTerms, rules: OracleRules, settling: Settling = NOT_SETTLING
+) -> Price | Withheld:
     """What this oracle would publish next; or the reason why it would publish nothing."""
     if committed.index and abs(wanted.index - committed.index) > rules.farthest * committed.index:
         return Withheld.FAR_FROM_COMMITTED
-    step = next_step(committed, wanted, Bounds.of(terms, rules.step_ppm))
+    step = next_step(committed, wanted, Bounds.of(terms, rules.step_ppm, settling))
     return Withheld.NO_STEP if step is None else step

@@ -9,11 +9,14 @@ from typing import Any, Final
 from msgspec import Struct
 
 from penstock.pricing.index import Dropped
+from penstock.protocol.quantities import MICRO
 from penstock.venue.oracle.steps import Price
 
 log = logging.getLogger(__name__)
 
 KEPT: Final = 256
+CROSSED: Final = "TOO_SOON"
+"""The objection when two proposals of one slot cross on their way: one of them is enough, so it is no alarm."""
 FOLDED: Final = "ended contracts"
 """The market under which decisions about contracts that ended are counted."""
 
@@ -37,10 +40,12 @@ class Outcome(StrEnum):
     """A peer gave no signature, or one that is none."""
     TAKEN_UP = "taken up"
     """A contract that was listed is priced from now on."""
+    DELISTED = "delisted"
+    """The venue says when a perpetual ends."""
     ENDED = "ended"
-    """A contract reached its expiry: nothing is proposed or signed of it any more."""
+    """A market reached its expiry: nothing is proposed or signed of it any more."""
     IGNORED = "ignored"
-    """What the venue calls a contract is none that the genesis foresees; said once."""
+    """What the venue calls a contract is none that the genesis foresees, or an end is none; said once."""
 
 
 _AS_WISHED: Final = (Outcome.PUBLISHED, Outcome.COSIGNED, Outcome.TAKEN_UP, Outcome.ENDED)
@@ -49,6 +54,7 @@ _AS_WISHED: Final = (Outcome.PUBLISHED, Outcome.COSIGNED, Outcome.TAKEN_UP, Outc
 class Withheld(StrEnum):
     """Why nothing is published."""
 
+    STARTING = "this oracle has only begun"
     NO_INDEX = "too few sources live, or too few in agreement"
     OUT_OF_RANGE = "the price is not 1 to 2^40 - 1 price units"
     FAR_FROM_COMMITTED = "further from the venue's price than is walked to"
@@ -82,28 +88,45 @@ class Decisions:
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self._listener = listener
         self._last: dict[tuple[str, Outcome], tuple[str, tuple[Dropped, ...]]] = {}
+        self._withheld: dict[str, tuple[int, int]] = {}
 
     def add(self, decision: Decision) -> None:
-        """Count and keep it; log it loud where something of its kind is new, quietly where it goes on as it was."""
+        """Count and keep it; log it loud where something of its kind is new, quietly where it goes on as it was.
+
+        The first publication of a market after something was withheld is said too; what goes wrong then is new again.
+        """
         self.newest.append(decision)
         self.counts[decision.market, decision.outcome, decision.reason] += 1
+        if decision.outcome == Outcome.PUBLISHED and decision.market in self._withheld:
+            first, times = self._withheld.pop(decision.market)
+            seconds = (decision.time - first) / MICRO
+            log.info("%s publishes again, after %d withheld in %.0f s", decision.market, times, seconds)
+            for market in (decision.market, ""):
+                self._last.pop((market, Outcome.WITHHELD), None)
+        if decision.outcome == Outcome.WITHHELD and decision.market and decision.reason != Withheld.STARTING.name:
+            first, times = self._withheld.get(decision.market, (decision.time, 0))
+            self._withheld[decision.market] = (first, times + 1)
         kind = (decision.market, decision.outcome)
         said = (decision.reason, decision.dropped)
-        as_wished = decision.outcome in _AS_WISHED
-        level = logging.DEBUG if as_wished or self._last.get(kind) == said else logging.WARNING
-        self._last[kind] = said
         log.log(
-            level, "%s %s %s %s %s", decision.market, decision.outcome, decision.reason, decision.detail,
-            ", ".join(f"{source.name}: {source.flaw}" for source in decision.dropped),
+            self._level(decision, kind, said), "%s %s %s %s %s", decision.market or "venue", decision.outcome,
+            decision.reason, decision.detail, ", ".join(f"{source.name}: {source.flaw}" for source in decision.dropped),
         )  # fmt: skip
+        self._last[kind] = said
         if self._listener is not None:
             self._listener(decision)
+
+    def _level(self, decision: Decision, kind: tuple[str, Outcome], said: tuple[str, tuple[Dropped, ...]]) -> int:
+        if decision.outcome in _AS_WISHED or decision.reason == CROSSED or self._last.get(kind) == said:
+            return logging.DEBUG
+        return logging.INFO if decision.reason == Withheld.STARTING.name else logging.WARNING
 
     def fold(self, market: str) -> None:
         """Count what there was of a market that ended with all the others that did: contracts come and go every day."""
         for key in [key for key in self.counts if key[0] == market]:
             self.counts[FOLDED, key[1], key[2]] += self.counts.pop(key)
         self._last = {kind: said for kind, said in self._last.items() if kind[0] != market}
+        self._withheld.pop(market, None)
 
     def count(self, outcome: Outcome, reason: str | None = None) -> int:
         """How many decisions had this outcome, of any market; and this reason, if one is given."""

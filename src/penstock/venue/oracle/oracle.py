@@ -17,10 +17,11 @@ from penstock.protocol.signing import SIGNATURE, Domain, Signer, check_signature
 from penstock.protocol.terms import Genesis, MarketTerms
 from penstock.protocol.words import keccak
 from penstock.venue.oracle.chain import Chain
-from penstock.venue.oracle.contracts import Contract, Contracts
+from penstock.venue.oracle.contracts import Contracts, Ignored
 from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_towards
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
-from penstock.venue.oracle.port import VenuePort
+from penstock.venue.oracle.ends import Ends
+from penstock.venue.oracle.port import Listed, VenuePort
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock, Source, wall_clock
 from penstock.venue.oracle.steps import Price, price_record
@@ -84,8 +85,8 @@ class Oracle:
         self.views: dict[int, View | NoView] = {}
         self._signer = signer
         self._genesis = genesis
-        self._perpetuals = [terms for terms in genesis.markets if terms.kind == PERPETUAL]
-        self._markets = {terms.market: terms for terms in self._perpetuals}
+        self._ends = Ends(terms for terms in genesis.markets if terms.kind == PERPETUAL)
+        self._markets = dict(self._ends.terms)
         self._contracts = Contracts(genesis)
         self._chain = Chain(volatilities or {}, venue, self.rules, clock)
         self._separator = Domain(genesis.chain_id, genesis.vault).separator()
@@ -94,34 +95,40 @@ class Oracle:
         self._clock = clock
         self._turns = Turns(genesis.oracles, self.rules)
         self._cosigner = Cosigner(signer, genesis.oracles, self._markets, self._separator, self._turns, self.rules)
-        self._viewers = {terms.market: Viewer(terms, sources, venue, self.rules, clock) for terms in self._perpetuals}
+        self._viewers = {
+            market: Viewer(terms, sources, venue, self.rules, clock) for market, terms in self._ends.terms.items()
+        }
         self._dropped: dict[int, Any] = {}
         self._tried: dict[int, int] = {}
         self._unstated: set[int] = set()
         self._under_way: set[int] = set()
+        self._knows_listing = False
 
     async def run(self) -> None:
         """Look, propose and send until cancelled. Whatever sources, peers and venue do, it goes on."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_looking(), name="oracle views")
+            tasks.create_task(self._keep_listing(), name="oracle listing")
             tasks.create_task(self._take_turns(tasks), name="oracle turns")
-            if self._genesis.templates:
-                tasks.create_task(self._keep_listing(), name="oracle contracts")
 
     async def look(self) -> None:
         """Take a new view of every market."""
-        await asyncio.gather(*(self._look(terms) for terms in self._perpetuals))
+        # One that ended goes on being looked at: its contracts have their index from it.
+        await asyncio.gather(*(self._look(terms) for terms in self._ends.terms.values()))
         await self._look_at_contracts()
 
     async def take_up(self) -> None:
-        """Ask the venue which contracts are listed: take up what is new, drop what ended."""
+        """Ask the venue which contracts are listed and which perpetuals end: take up what is new, drop what ended."""
+        perpetuals = self._ends.terms.values()
         try:
             async with asyncio.timeout(self.rules.venue_timeout):
-                told, unread = await self._venue.listed()
+                told, unread = await self._venue.listed() if self._genesis.templates else ([], [])
+                ends = dict(zip(self._ends.terms, [await self._venue.ends(terms) for terms in perpetuals], strict=True))
                 time = await self._venue.time()
         except (ConnectionError, TimeoutError) as error:
-            self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, f"contracts: {str(error) or 'timed out'}")
+            self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, f"listing: {str(error) or 'timed out'}")
             return
+        self._take_ends(ends)
         found, ignored = self._contracts.take(told, unread, time)
         for reason, detail in ignored:
             self._say("", Outcome.IGNORED, reason.name, detail)
@@ -134,7 +141,8 @@ class Oracle:
                 self._unstated.add(one.terms.market)
                 detail = f"none stated for {one.terms.base}"
                 self._say(one.terms.name, Outcome.WITHHELD, Withheld.NO_VOLATILITY.name, detail)
-        self._drop(self._contracts.drop(told, time))
+        self._drop(told, time)
+        self._knows_listing = True
         if found:
             await self._look_at_contracts()
 
@@ -160,11 +168,8 @@ class Oracle:
     async def propose(self, terms: MarketTerms, time: int) -> None:
         """Propose the next price of a market at venue time `time` (µs), and send it if a quorum signs."""
         view = self._view(terms)
-        if not isinstance(view, View):
-            if view is None:
-                self._say(terms.name, Outcome.WITHHELD, Withheld.VIEW_STALE.name)
-            else:
-                self._say(terms.name, Outcome.WITHHELD, view.reason.name, view.detail, dropped=view.dropped)
+        if isinstance(view, NoView):
+            self._say(terms.name, Outcome.WITHHELD, view.reason.name, view.detail, dropped=view.dropped)
             return
         try:
             async with asyncio.timeout(self.rules.venue_timeout):
@@ -172,7 +177,7 @@ class Oracle:
         except (ConnectionError, TimeoutError) as error:
             self._say(terms.name, Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
             return
-        step = step_towards(view.price, committed, terms, self.rules)
+        step = step_towards(view.price, committed, terms, self.rules, view.settling)
         if isinstance(step, Withheld):
             self._say(terms.name, Outcome.WITHHELD, step.name, f"wanted {view.price}, committed {committed}")
             return
@@ -201,10 +206,11 @@ class Oracle:
     async def _keep_listing(self) -> None:
         while True:
             await self.take_up()
-            await asyncio.sleep(self.rules.list_every)
+            known = self._knows_listing
+            await asyncio.sleep(self.rules.list_every if known else min(self.rules.list_every, self.rules.view_every))
 
     async def _take_turns(self, tasks: asyncio.TaskGroup) -> None:
-        room = asyncio.Semaphore(self.rules.at_once)
+        room, begun = asyncio.Semaphore(self.rules.at_once), False
         while True:
             try:
                 async with asyncio.timeout(self.rules.venue_timeout):
@@ -213,7 +219,11 @@ class Oracle:
                 self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
                 await asyncio.sleep(self.rules.every)
                 continue
-            self._drop(self._contracts.drop((), time))
+            self._drop((), time)
+            if not begun:
+                # In the slot that goes on, it would be every oracle's turn at once.
+                self._tried |= {terms.market: self._turns.slot(terms, time) for terms in self._markets.values()}
+                begun = True
             busy = self._unstated | self._under_way
             turns = [terms for terms in self._markets.values() if terms.market not in busy]
             for terms in turns:
@@ -240,7 +250,22 @@ class Oracle:
         finally:
             self._under_way.discard(terms.market)
 
-    def _drop(self, ended: Sequence[Contract]) -> None:
+    def _take_ends(self, told: Mapping[int, int]) -> None:
+        found, contradicted = self._ends.take(told)
+        for terms in found:
+            self._markets[terms.market] = terms
+            self._viewers[terms.market].ends(terms.expiry)
+            self._say(terms.name, Outcome.DELISTED, "", str(terms.expiry))
+        for terms, other in contradicted:
+            detail = f"{other}, not {terms.expiry}"
+            self._say(terms.name, Outcome.IGNORED, Ignored.END_CONTRADICTED.name, detail)
+
+    def _drop(self, told: Sequence[Listed], time: int) -> None:
+        """Price no more what has ended at venue time `time` (µs), or what the venue told as ended."""
+        for terms in self._ends.over(time):
+            if self._markets.pop(terms.market, None) is not None:
+                self._say(terms.name, Outcome.ENDED)
+        ended = self._contracts.drop(told, time)
         for one in ended:
             market = one.terms.market
             # When it was last signed stays known: a venue that takes the end back gets no signature sooner.
@@ -249,8 +274,7 @@ class Oracle:
             self._unstated.discard(market)
             self._say(one.terms.name, Outcome.ENDED)
             self.decisions.fold(one.terms.name)
-        if ended:
-            self._chain.forget(ended, self._contracts.live.values())
+        self._chain.forget(ended)
 
     def _is_mine(self, terms: MarketTerms, time: int) -> bool:
         return not self._is_over(terms, self._turns.slot(terms, time)) and self._turns.is_due(self.address, terms, time)
@@ -279,10 +303,16 @@ class Oracle:
         if view.dropped != before and isinstance(view, View):
             self._say(terms.name, Outcome.DROPPED, dropped=view.dropped)
 
-    def _view(self, terms: MarketTerms) -> View | NoView | None:
-        view = self.views.get(terms.market)
-        if view is None or self._clock() - view.time > self.rules.view_for * MICRO:
-            return None
+    def _view(self, terms: MarketTerms) -> View | NoView:
+        """The view of a market, or why there is none to use."""
+        view, now = self.views.get(terms.market), self._clock()
+        if view is None:
+            return NoView(now, Withheld.STARTING, "the sources are asked for the first time")
+        age = (now - view.time) / MICRO
+        if age > self.rules.view_for:
+            return NoView(now, Withheld.VIEW_STALE, f"{age:.1f} s old, wants {self.rules.view_for:g} at the most")
+        if isinstance(view, View) and not self._knows_listing:
+            return NoView(now, Withheld.STARTING, "the venue has not said yet which perpetuals end")
         return view
 
     async def _publish(self, terms: MarketTerms, record: PublishPrice, price: Price) -> None:

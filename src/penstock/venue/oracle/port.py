@@ -46,5 +46,8 @@ class VenuePort(Protocol):
     async def listed(self) -> tuple[list[Listed], list[str]]:
         """The dated contracts that the venue says are listed; and of what it said the parts that tell none."""
 
+    async def ends(self, terms: MarketTerms) -> int:
+        """When the venue says that a perpetual of the genesis ends, s since 1970; 0 while it has no end."""
+
     async def submit(self, envelope: bytes) -> list[str]:
         """Send a signed envelope; the reasons for which it was refused, none if it was not."""

@@ -1,7 +1,7 @@
 """From a wanted price to the next one that the venue will take; and the record that says it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Final
 
 from msgspec import Struct
 
@@ -20,24 +20,40 @@ class Price(Struct, frozen=True):
     premium: int = 0
 
 
+class Settling(Struct, frozen=True):
+    """How much of the settlement index is known, in ppm, and the average of that part, in price units."""
+
+    known_ppm: int = 0
+    average: int = 0
+
+    def expected(self, index: int) -> int:
+        """The settlement index if the index stays at `index`, price units; `index` itself while nothing is known."""
+        return (self.known_ppm * self.average + (PPM - self.known_ppm) * index) // PPM
+
+
+NOT_SETTLING: Final = Settling()
+
+
 class Bounds(Struct, frozen=True):
     """How far one publication of a market may move, and where its mark may be: as the engine has both.
 
     `strike` (price units) and `option_type` are an option's. Its mark moves by a step of the index, and is between
     its intrinsic value and the most it can pay, or a band of the index beyond either. Any other mark moves by a step of
-    itself, and is in a band of the index.
+    itself, and is in a band of the index. In the last half hour the mark may also be near what the market will settle
+    at, or between the two: `settling` says what is known of that.
     """
 
     step_ppm: int
     band_ppm: int
     strike: int = 0
     option_type: int = NO_OPTION
+    settling: Settling = NOT_SETTLING
 
     @staticmethod
-    def of(terms: MarketTerms, most: int = PPM) -> "Bounds":
+    def of(terms: MarketTerms, most: int = PPM, settling: Settling = NOT_SETTLING) -> "Bounds":
         """A market's, with a step of `most` ppm at the largest."""
         step = min(most, terms.price_step_ppm)
-        return Bounds(step, terms.mark_band_ppm, terms.strike, terms.option_type)
+        return Bounds(step, terms.mark_band_ppm, terms.strike, terms.option_type, settling)
 
     def indices(self, committed: Price) -> tuple[int, int]:
         """The least and the largest index one step from a price."""
@@ -49,12 +65,13 @@ class Bounds(Struct, frozen=True):
 
     def marks_at(self, index: int) -> tuple[int, int]:
         """The least and the largest mark that go with an index."""
+        least, most = sorted((index, self.settling.expected(index)))
         if self.option_type == NO_OPTION:
-            return _around(index, self.band_ppm)
+            return _around(least, self.band_ppm)[0], _around(most, self.band_ppm)[1]
         is_call = self.option_type == CALL
-        intrinsic = max(0, index - self.strike if is_call else self.strike - index)
+        intrinsic = max(0, least - self.strike if is_call else self.strike - most)
         reach = max(index * self.band_ppm // PPM, 1)
-        return max(intrinsic - reach, 1), (index if is_call else self.strike) + reach
+        return max(intrinsic - reach, 1), (most if is_call else self.strike) + reach
 
     def is_step(self, said: Price, committed: Price) -> bool:
         """Whether index and mark are each at most a step from `committed`."""
@@ -103,18 +120,13 @@ def within(price: int, reference: int, ppm: int, of: int | None = None) -> bool:
 
 
 def price_record(market: int, published_at: int, price: Price) -> PublishPrice:
-    """The record of one publication: the only place that builds it.
-
-    The premium goes into it where the record has a field for it, and stays with the oracles where it has none.
-    """
-    said: dict[str, Any] = {"index_price": price.index, "mark_price": price.mark, "premium": price.premium}
-    there = {name: value for name, value in said.items() if name in PublishPrice.__struct_fields__}
-    return PublishPrice(market=market, published_at=published_at, **there)
+    """The record of one publication: the only place that builds it."""
+    return PublishPrice(market, published_at, price.index, price.mark, price.premium)
 
 
 def price_of(record: PublishPrice) -> Price:
-    """What a publication says; a premium of 0 where the record has no field for it."""
-    return Price(record.index_price, record.mark_price, getattr(record, "premium", 0))
+    """What a publication says."""
+    return Price(record.index_price, record.mark_price, record.premium)
 
 
 def _around(reference: int, ppm: int, of: int | None = None) -> tuple[int, int]:

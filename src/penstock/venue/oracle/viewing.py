@@ -5,27 +5,31 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from penstock.pricing.delivery import Delivery
 from penstock.pricing.index import Constituent, Dropped, Index, NoIndex, take_index
 from penstock.pricing.marks import Average, Marker, OwnBook
 from penstock.pricing.premium import funding_rate, impact_price, premium
-from penstock.protocol.quantities import MICRO, PRICE_BITS, RATE_SCALE
+from penstock.protocol.quantities import MICRO, PPM, PRICE_BITS, RATE_SCALE
 from penstock.protocol.terms import MarketTerms
 from penstock.venue.oracle.decisions import Withheld
 from penstock.venue.oracle.port import Seen, VenuePort
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock, Quote, Source
-from penstock.venue.oracle.steps import Price
+from penstock.venue.oracle.steps import NOT_SETTLING, Price, Settling
 
 _SHOWN: Final = 200
 
 
 class View(Struct, frozen=True):
-    """What a market is worth in this oracle's eyes, in its own units, at `time` (µs since 1970)."""
+    """What a market is worth in this oracle's eyes, in its own units, at `time` (µs since 1970). In its last half hour
+    `settling` says what is known of its settlement."""
 
     time: int
     price: Price
     dropped: tuple[Dropped, ...] = ()
+    settling: Settling = NOT_SETTLING
 
 
 class NoView(Struct, frozen=True):
@@ -56,6 +60,11 @@ class Viewer:
         self._marker = Marker(rules.mark)
         self._premium = Average(rules.premium_seconds)
         self._looked_at = 0.0
+        self._delivery: Delivery | None = None
+
+    def ends(self, expiry: int) -> None:
+        """The market ends at `expiry` (s): in the half hour before, its mark goes over to what it will settle at."""
+        self._terms = replace(self._terms, expiry=expiry)
 
     async def look(self) -> View | NoView:
         """Ask every source and the venue, once. Never raises for what they say or do not say."""
@@ -73,13 +82,14 @@ class Viewer:
         try:
             async with asyncio.timeout(self._rules.venue_timeout):
                 seen = await self._venue.look(self._terms)
-            return self._conclude(index, seen, now)
+                time = await self._venue.time() if self._terms.expiry else 0
+            return self._conclude(index, seen, now, time)
         except (ConnectionError, TimeoutError) as error:
             return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out", index.dropped)
         except ValueError as error:
             return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}", index.dropped)
 
-    def _conclude(self, index: Index, seen: Seen, now: int) -> View | NoView:
+    def _conclude(self, index: Index, seen: Seen, now: int, time: int) -> View | NoView:
         # A clock set back must not stop the averages: they stand still until it is past where it was.
         self._looked_at = max(self._looked_at, now / MICRO)
         bid, ask = impact_prices(seen, self._rules.impact_notional)
@@ -87,11 +97,21 @@ class Viewer:
         own = own_book(seen, self._rules.impact_notional)
         term = funding_rate(of_premium, self._rules.funding)
         mark = self._marker.take(index.value, own, term, self._looked_at)
-        units = [round(value / self._unit) for value in (index.value, mark.value)]
-        if not all(0 < value < 1 << PRICE_BITS for value in units):
-            detail = f"index {index.value:g}, mark {mark.value:g}, price unit {self._terms.price_unit}"
+        value, settling = self._expiring(index.value, mark.value, seen, time)
+        units = [round(price / self._unit) for price in (index.value, value)]
+        if not all(0 < price < 1 << PRICE_BITS for price in units):
+            detail = f"index {index.value:g}, mark {value:g}, price unit {self._terms.price_unit}"
             return NoView(now, Withheld.OUT_OF_RANGE, detail, index.dropped)
-        return View(now, Price(units[0], units[1], round(of_premium * RATE_SCALE)), index.dropped)
+        return View(now, Price(units[0], units[1], round(of_premium * RATE_SCALE)), index.dropped, settling)
+
+    def _expiring(self, index: float, mark: float, seen: Seen, time: int) -> tuple[float, Settling]:
+        """The mark (USD) of a market that ends, at venue time `time` (µs), and what is known of its settlement."""
+        if not self._terms.expiry:
+            return mark, NOT_SETTLING
+        if self._delivery is None:
+            self._delivery = Delivery(self._terms.expiry * MICRO, seen.committed.index * self._unit)
+        self._delivery.take(index, time)
+        return self._delivery.expected(mark, time), settling_of(self._delivery, time, self._unit)
 
     async def _ask(self, source: Source) -> Quote | None:
         self.silences.pop(source.name, None)
@@ -104,6 +124,13 @@ class Viewer:
         except Exception as error:  # a source is a stranger's code: whatever it does, it is silent and says so
             self.silences[source.name] = f"{type(error).__name__}: {error}"[:_SHOWN]
         return None
+
+
+def settling_of(delivery: Delivery, time: int, unit: float) -> Settling:
+    """What is known of a settlement at venue time `time` (µs), for the engine's band; the delivery is in USD, a price
+    unit is `unit` USD."""
+    share, average = delivery.fixed(time)
+    return Settling(round(share * PPM), round(average / unit))
 
 
 def impact_prices(seen: Seen, notional: float) -> tuple[float | None, float | None]:

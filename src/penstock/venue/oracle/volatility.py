@@ -12,6 +12,11 @@ FARTHEST_YEARS: Final = max(REACH_DAYS.values()) / 365
 """How far ahead a contract may be listed."""
 
 
+LEAST: Final = 0.01
+MOST: Final = 5.0
+"""A √year, at the money: what is outside was meant otherwise, as percent say."""
+
+
 class Smiles(Struct, frozen=True, forbid_unknown_fields=True):
     """Volatility, ∂volatility/∂k and ∂²volatility/∂k² at k = ln(K/F) = 0, one for each of `expiries`, in years."""
 
@@ -40,6 +45,10 @@ def surfaces(stated: Mapping[str, Smiles]) -> dict[str, Volatility]:
 
     found: dict[str, Volatility] = {}
     for base, smiles in stated.items():
+        wrong = [one for one in smiles.at_the_money if not LEAST <= one <= MOST]
+        if wrong:
+            allowed = f"wants {LEAST:g} to {MOST:g} a √year: 0.55 is 55 %"
+            raise ValueError(f"volatility of {base}: at_the_money is {wrong[0]:g}, {allowed}")
         try:
             surface = Surface.stated(smiles.expiries, smiles.at_the_money, smiles.skew or 0.0, smiles.curvature or 0.0)
         except ValueError as error:
