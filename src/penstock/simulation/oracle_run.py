@@ -66,7 +66,7 @@ class GatewayVenue:
         try:
             committed = Price(*(round((shown[name] or 0) / unit) for name in ("index_price", "mark_price")))
             bids, asks = (tuple((float(p), float(s)) for p, s in shown[side]) for side in ("bids", "asks"))
-            return Seen(committed, bids, asks, shown["last_price"])
+            return Seen(committed, bids, asks, shown["last_price"], float(shown["open_interest"]) > 0)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ConnectionError(f"{self._url} is no venue: {error!r}") from error
 

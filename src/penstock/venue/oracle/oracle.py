@@ -22,6 +22,7 @@ from penstock.venue.oracle.cosigning import Cosigner, Objected, Objection, step_
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
 from penstock.venue.oracle.ends import Ends
 from penstock.venue.oracle.port import Listed, VenuePort
+from penstock.venue.oracle.room import Room
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock, Source, wall_clock
 from penstock.venue.oracle.steps import Price, price_record
@@ -102,6 +103,7 @@ class Oracle:
         self._tried: dict[int, int] = {}
         self._unstated: set[int] = set()
         self._under_way: set[int] = set()
+        self._held: set[int] = set()
         self._knows_listing = False
 
     async def run(self) -> None:
@@ -152,7 +154,7 @@ class Oracle:
             proposal = self._cosigner.read(envelope)
             try:
                 async with asyncio.timeout(self.rules.venue_timeout):
-                    committed = (await self._venue.look(proposal.terms)).committed
+                    committed = await self._committed(proposal.terms)
                     time = await self._venue.time()
             except (ConnectionError, TimeoutError) as error:
                 detail = str(error) or "timed out"
@@ -173,7 +175,7 @@ class Oracle:
             return
         try:
             async with asyncio.timeout(self.rules.venue_timeout):
-                committed = (await self._venue.look(terms)).committed
+                committed = await self._committed(terms)
         except (ConnectionError, TimeoutError) as error:
             self._say(terms.name, Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
             return
@@ -210,7 +212,7 @@ class Oracle:
             await asyncio.sleep(self.rules.list_every if known else min(self.rules.list_every, self.rules.view_every))
 
     async def _take_turns(self, tasks: asyncio.TaskGroup) -> None:
-        room, begun = asyncio.Semaphore(self.rules.at_once), False
+        room, begun = Room(self.rules.at_once), False
         while True:
             try:
                 async with asyncio.timeout(self.rules.venue_timeout):
@@ -235,14 +237,24 @@ class Oracle:
             wait = min([*waits, self.rules.slot_us() // _LOOKS_IN_A_SLOT]) / MICRO
             await asyncio.sleep(max(wait, _LEAST_SLEEP))
 
-    async def _propose_soon(self, terms: MarketTerms, time: int, room: asyncio.Semaphore) -> None:
-        """Propose a perpetual at once; a contract when there is room, and only while its slot and it last."""
+    async def _committed(self, terms: MarketTerms) -> Price:
+        """The venue's price of a market; notes whether anybody holds it."""
+        seen = await self._venue.look(terms)
+        (self._held.add if seen.is_held else self._held.discard)(terms.market)
+        return seen.committed
+
+    async def _propose_soon(self, terms: MarketTerms, time: int, room: Room) -> None:
+        """Propose a perpetual at once; a contract when there is room, and only while its slot and it last.
+
+        First come those in which somebody has a position, then who has waited longest for a price.
+        """
         try:
             if terms.kind == PERPETUAL:
                 await self.propose(terms, time)
                 return
             began = asyncio.get_running_loop().time()
-            async with room:
+            rank = int(terms.market not in self._held), self._cosigner.signed_at(terms.market)
+            async with room.place(rank):
                 if asyncio.get_running_loop().time() - began > self.rules.contracts_every:
                     self._say(terms.name, Outcome.WITHHELD, Withheld.LATE.name)
                 elif terms.market in self._markets:
@@ -272,6 +284,7 @@ class Oracle:
             del self._markets[market]
             self.views.pop(market, None)
             self._unstated.discard(market)
+            self._held.discard(market)
             self._say(one.terms.name, Outcome.ENDED)
             self.decisions.fold(one.terms.name)
         self._chain.forget(ended)

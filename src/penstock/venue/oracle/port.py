@@ -12,12 +12,14 @@ Levels = tuple[tuple[float, float], ...]
 
 
 class Seen(Struct, frozen=True):
-    """One market as the venue shows it: its committed price, its book, its last price (USD)."""
+    """One market as the venue shows it: its committed price, its book, its last price (USD), and whether
+    anybody has a position in it."""
 
     committed: Price
     bids: Levels = ()
     asks: Levels = ()
     last: float | None = None
+    is_held: bool = True
 
 
 class Listed(Struct, frozen=True):
