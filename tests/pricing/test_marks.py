@@ -13,7 +13,6 @@ from penstock.pricing.marks import (
     Marker,
     MarkRules,
     OwnBook,
-    delivery_average,
     expiring_mark,
     option_marks,
 )
@@ -120,12 +119,6 @@ def test_an_expiring_mark_lies_between_forward_and_average(forward, average, ela
     assert low * (1 - 1e-12) <= expiring_mark(forward, average, elapsed) <= high * (1 + 1e-12)
 
 
-def test_the_delivery_average_divides_by_actual_seconds():
-    assert delivery_average([100, 200], [4, 4]) == 150
-    assert delivery_average([100, 200], [12, 4]) == 125
-    assert delivery_average([100] * 450, [4] * 450) == 100
-
-
 def test_option_marks_are_black_76_on_the_surface():
     marks = option_marks(100, [100, 100], [True, False], 0.5, flat(0.2), black.price)
     assert marks == pytest.approx([5.637197779701664] * 2, rel=1e-12)
@@ -181,9 +174,6 @@ def test_at_expiry_an_option_is_worth_what_it_pays():
         (lambda: expiring_mark(0, 1, 1), "forward"),
         (lambda: expiring_mark(1, math.nan, 1), "average"),
         (lambda: expiring_mark(1, 1, 0, 0), "window"),
-        (lambda: delivery_average([1], [0]), "seconds"),
-        (lambda: delivery_average([-1], [1]), "prices"),
-        (lambda: delivery_average([1, 2], [1]), "shapes"),
         (lambda: option_marks(0, [1], [True], 1, flat(1), black.price), "forward"),
         (lambda: option_marks(1, [0], [True], 1, flat(1), black.price), "strikes"),
         (lambda: option_marks(1, [1], [2], 1, flat(1), black.price), "calls is of int64: must be booleans"),

@@ -120,21 +120,6 @@ class Marker:
         return Mark(index * (1 + distance), by_basis, by_last, by_premium)
 
 
-def delivery_average(prices: ArrayLike, seconds: ArrayLike) -> float:
-    """The average of index prices, each for as many seconds as it stood: by actual time, shape (n,) both.
-
-    Raises ValueError for shapes that differ, prices that are not positive, or no time at all.
-    """
-    price, stood = np.asarray(prices, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
-    if price.ndim != 1 or price.shape != stood.shape:
-        raise ValueError(f"prices and seconds have shapes {price.shape} and {stood.shape}, want the same (n,)")
-    if not (np.isfinite(price).all() and (price > 0).all()):
-        raise ValueError("prices: want finite numbers above 0")
-    if not (np.isfinite(stood).all() and (stood >= 0).all() and stood.sum() > 0):
-        raise ValueError("seconds: want finite numbers, 0 or more, some above 0")
-    return float((price * stood).sum() / stood.sum())
-
-
 def expiring_mark(forward: float, average: float, elapsed: float, window: float = DELIVERY_WINDOW) -> float:
     """n/N × average + (N − n)/N × forward, `elapsed` (n) of the `window` (N), in seconds.
 
