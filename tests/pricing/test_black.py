@@ -168,6 +168,8 @@ def test_arrays_broadcast_and_numbers_give_a_number():
     assert table.shape == (2, 3)
     assert table[1, 1] == price(100, 100, 0.4, 0.5, False)
     assert price([], 100, 0.2, 0.5).shape == (0,)
+    assert price([], [], [], [], []).shape == price(100, 100, 0.2, 0.5, []).shape == (0,)
+    assert price(10**20, 10**20, 0.2, 0.5) == price(1e20, 1e20, 0.2, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,17 @@ def test_arrays_broadcast_and_numbers_give_a_number():
         ({"volatility": -0.1}, "volatility is -0.1: must be finite and at least 0"),
         ({"time": np.inf}, "time is inf: must be finite and at least 0"),
         ({"rate": -1e4}, "rate × time is -5000.0: must be finite and at least -700 and at most 700"),
+        ({"rate": 1e308, "time": 1e308}, "rate × time is inf: must be finite and at least -700 and at most 700"),
         ({"is_call": 1}, "is_call is of int64: must be booleans"),
+        ({"is_call": "C"}, "is_call is of <U1: must be booleans"),
+        ({"is_call": np.ma.array([True, False], mask=[0, 1])}, "is_call is a masked array"),
+        ({"forward": "100"}, "forward is of <U3: must be real numbers"),
+        ({"strike": [90.0, None]}, "strike is of object: must be real numbers"),
+        ({"strike": 10**400}, "strike is over the largest float"),
+        ({"strike": [[1.0], [1.0, 2.0]]}, "strike has rows of different lengths"),
+        ({"volatility": True}, "volatility is of bool: must be real numbers"),
+        ({"time": 1j}, "time is of complex128: must be real numbers"),
+        ({"forward": np.ma.array([100.0, np.nan], mask=[0, 1])}, "forward is a masked array: must be without a mask"),
     ],
 )
 def test_bad_input_is_refused_by_name(wrong, said):
@@ -190,6 +202,15 @@ def test_bad_input_is_refused_by_name(wrong, said):
 def test_arrays_that_do_not_fit_together_are_refused():
     with pytest.raises(ValueError, match="must broadcast to one"):
         price([100.0, 101.0], [90.0, 100.0, 110.0], 0.2, 0.5)
+    with pytest.raises(ValueError, match=r"arguments are of shapes .*: must broadcast to one"):
+        price(100.0, 100.0, 0.2, [1.0, 2.0], True, [0.01, 0.02, 0.03])
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_discount_above_one_can_take_a_price_over_the_largest_float_without_a_warning():
+    assert price(1e300, 1e-300, 0.2, 1.0, True, -700.0) == np.inf
+    assert price(1e300, 1e-300, 0.2, 1.0, True, 700.0) == pytest.approx(1e300 * np.exp(-700.0))
+    assert bachelier.price(1e308, -1e308, 1.0, 1.0) == np.inf
 
 
 @given(

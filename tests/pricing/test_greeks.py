@@ -85,6 +85,26 @@ def test_every_one_is_finite_and_its_sign_is_right(forward, strike, vol, time, i
     assert values["price"] == price(forward, strike, vol, time, is_call, 0.01)
 
 
+SIZE, SMALL = (
+    st.one_of(st.just(0.0), st.floats(-most, most).map(lambda power: 10.0**power)) for most in (100, 50)
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@given(SIZE, SIZE, SMALL, SMALL, st.booleans(), st.booleans(), st.floats(-1, 1), st.floats(-50, 50))
+def test_every_one_is_finite_in_all_of_the_range_that_is_stated(forward, strike, vol, time, is_call, at, part, power):
+    rate = part * min(100 / time if time else 1e50, 10.0**power)
+    found = greeks(forward, forward if at else strike, vol, time, is_call, rate)
+    assert all(np.isfinite(getattr(found, name)) for name in NAMES)
+
+
+@pytest.mark.filterwarnings("error")
+def test_beyond_it_what_is_over_the_largest_float_is_infinite_and_nothing_is_nan():
+    found = greeks(8e223, 8e223, 0.0, 1.6e284)
+    assert float(found.volga) == 0.0 and float(found.vega) == np.inf
+    assert float(greeks(1e-300, 1e-300, 1e-9, 1e-9).gamma) == np.inf
+
+
 def test_call_and_put_differ_by_a_forward():
     call, put = (greeks(100, [60.0, 100.0, 170.0], 0.7, 0.4, side) for side in (True, False))
     assert call.delta - put.delta == pytest.approx([1.0, 1.0, 1.0])

@@ -133,6 +133,12 @@ def test_every_price_gets_an_answer(worth, forward, strike, time, is_call):
     assert (status == Status.ABOVE_MAXIMUM) <= (worth > highest)
 
 
+def test_a_price_that_is_over_the_largest_float_without_its_discount_is_above_the_maximum():
+    found = implied.volatility(1e10, 1.0, 1.0, 7.0, True, 100.0)
+    assert int(found.status) == Status.ABOVE_MAXIMUM
+    assert np.isnan(found.volatility) and np.isinf(found.error)
+
+
 def test_every_array_has_the_shape_of_the_question():
     found = implied.volatility([[5.0], [6.0]], 100, 100, [0.5, 1.0, 2.0])
     assert found.volatility.shape == found.error.shape == found.status.shape == (2, 3)

@@ -13,7 +13,6 @@ from penstock.pricing.marks import (
     Marker,
     MarkRules,
     OwnBook,
-    delivery_average,
     expiring_mark,
     option_marks,
 )
@@ -93,6 +92,14 @@ def test_an_average_stays_among_its_samples(samples, seconds):
         assert value == pytest.approx(samples[-1][0])
 
 
+def test_a_time_that_is_no_number_leaves_an_average_as_it_was():
+    average = Average(30.0, 1.0, 5.0)
+    with pytest.raises(ValueError, match="time"):
+        average.take(2.0, math.nan)
+    assert (average.value, average.time) == (1.0, 5.0)
+    assert average.take(2.0, 35.0) == pytest.approx(2 - math.exp(-1))
+
+
 def test_an_average_reaches_one_minus_one_over_e_after_its_seconds_however_often_it_is_asked():
     for steps in (1, 3, 300):
         average = Average(30.0, 0.0, 0.0)
@@ -110,12 +117,6 @@ def test_the_mark_blends_into_the_delivery_average(minutes, mark):
 def test_an_expiring_mark_lies_between_forward_and_average(forward, average, elapsed):
     low, high = sorted((forward, average))
     assert low * (1 - 1e-12) <= expiring_mark(forward, average, elapsed) <= high * (1 + 1e-12)
-
-
-def test_the_delivery_average_divides_by_actual_seconds():
-    assert delivery_average([100, 200], [4, 4]) == 150
-    assert delivery_average([100, 200], [12, 4]) == 125
-    assert delivery_average([100] * 450, [4] * 450) == 100
 
 
 def test_option_marks_are_black_76_on_the_surface():
@@ -164,17 +165,18 @@ def test_at_expiry_an_option_is_worth_what_it_pays():
         (lambda: Marker(MarkRules(band=0)), "band"),
         (lambda: Marker(MarkRules(smoothing_seconds=-1)), "smoothing_seconds"),
         (lambda: Average(1.0, 0.0, 5.0).take(1, 4), "time"),
-        (lambda: Average(1.0).take(math.nan, 4), "sample"),
+        (lambda: Average(1.0).take(math.nan, 4), "sample is nan: must be any finite number"),
+        (lambda: Average(1.0).take(1, math.nan), "time is nan: must be any finite number"),
+        (lambda: Average(1.0, 0.0, 5.0).take(1, math.nan), "time is nan: must be any finite number"),
+        (lambda: Marker().take(1, OwnBook(), 0, math.nan), "time is nan: must be any finite number"),
         (lambda: expiring_mark(1, 1, -1), "elapsed"),
         (lambda: expiring_mark(1, 1, 1_801), "elapsed"),
         (lambda: expiring_mark(0, 1, 1), "forward"),
         (lambda: expiring_mark(1, math.nan, 1), "average"),
         (lambda: expiring_mark(1, 1, 0, 0), "window"),
-        (lambda: delivery_average([1], [0]), "seconds"),
-        (lambda: delivery_average([-1], [1]), "prices"),
-        (lambda: delivery_average([1, 2], [1]), "shapes"),
         (lambda: option_marks(0, [1], [True], 1, flat(1), black.price), "forward"),
         (lambda: option_marks(1, [0], [True], 1, flat(1), black.price), "strikes"),
+        (lambda: option_marks(1, [1], [2], 1, flat(1), black.price), "calls is of int64: must be booleans"),
         (lambda: option_marks(1, [1], [True, False], 1, flat(1), black.price), "shapes"),
         (lambda: option_marks(1, [1], [True], -1, flat(1), black.price), "years"),
         (lambda: option_marks(1, [1], [True], 1, flat(math.nan), black.price), "volatility"),

@@ -21,7 +21,7 @@ def test_a_flat_surface_is_flat():
     flat = Surface.flat(0.65)
     assert flat.volatility([-2.0, 0.0, 3.0], [[0.0], [0.01], [5.0]]).tolist() == [[pytest.approx(0.65)] * 3] * 3
     assert flat.arbitrages() == []
-    with pytest.raises(ValueError, match="volatility is 0: must be above 0"):
+    with pytest.raises(ValueError, match=r"volatility is 0.0: must be finite and above 0"):
         Surface.flat(0.0)
 
 
@@ -45,7 +45,7 @@ def test_a_stated_flat_smile_without_skew_is_flat():
     ("stated", "said"),
     [
         (([0.1], [0.5], [-0.5], [-1.0]), r"curvature is -1: must be above -0.5"),
-        (([0.1], [0.0]), r"at_the_money is 0: must be above 0"),
+        (([0.1], [0.0]), r"at_the_money is 0.0: must be finite and above 0"),
         (([0.1, 1.0], [0.5, 0.5, 0.5]), r"at_the_money is of shape \(3,\): must be one number, or one for each of 2"),
         (([0.1, 1.0], [0.9, 0.2]), r"a calendar at 1 years and .* has a negative price"),
         (([1.0], [0.5], [-2.0], [0.1]), r"a butterfly at 1 years and .* has a negative price"),
@@ -130,6 +130,10 @@ def test_arrays_broadcast():
     assert CRYPTO.volatility(0.0, 0.3).shape == ()
     with pytest.raises(ValueError, match=r"time is -1.0: must be finite and at least 0"):
         CRYPTO.volatility(0.0, -1.0)
+    with pytest.raises(ValueError, match=r"time is 0.0: must be finite and above 0"):
+        CRYPTO.density_factor(0.0, 0.0)
+    with pytest.raises(ValueError, match=r"volatility is of shape \(2,\): must be one number"):
+        Surface.flat([0.5, 0.6])
     with pytest.raises(ValueError, match="must be one each"):
         Surface([0.1], [])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import QuantLib
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from penstock.pricing.black import price
@@ -49,9 +49,16 @@ def test_its_derivatives_are_its_differences():
     [
         ({"b": -0.1}, "b is -0.1: must be finite and at least 0"),
         ({"rho": 1.0}, "rho is 1.0: must be above -1 and below 1"),
-        ({"sigma": 0.0}, "sigma is 0.0: must be finite and above 0"),
+        ({"b": 1e16}, "b is 1e\\+16: must be finite and at least 0 and at most 1e\\+15"),
+        ({"rho": np.nan}, "rho is nan: must be finite and at least -1 and at most 1"),
+        ({"rho": True}, "rho is of bool: must be real numbers"),
+        ({"sigma": 0.0}, "sigma is 0.0: must be finite and at least 1e-15 and at most 1e\\+15"),
+        ({"sigma": 1e-300}, "sigma is 1e-300: must be finite and at least 1e-15 and at most 1e\\+15"),
+        ({"sigma": 1e200}, "sigma is 1e\\+200: must be finite and at least 1e-15 and at most 1e\\+15"),
+        ({"a": 1e300}, "a is 1e\\+300: must be finite and at least -1e\\+15 and at most 1e\\+15"),
+        ({"m": [0.0, 0.1]}, r"m is of shape \(2,\): must be one number"),
         ({"a": -0.05}, "a is -0.05: must be at least -0.0190788"),
-        ({"m": np.nan}, "m is nan: must be any finite number"),
+        ({"m": np.nan}, "m is nan: must be finite and at least -1e\\+15"),
     ],
 )
 def test_a_smile_with_negative_variance_is_refused_by_name(wrong, said):
@@ -66,6 +73,71 @@ def test_vogts_smile_has_a_butterfly_and_a_good_one_has_none():
     assert density(VOGT, np.array([where]))[0] < 0
     assert GOOD.is_free_of_butterflies
     assert (density(GOOD, K) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("narrow", "where", "g"),
+    [
+        ((-0.0004333215887, 0.00260372301, 0.9636775, -0.917980030, 0.7276487836), -7.589, -2.94e-6),
+        ((-0.001106723640561, 0.00248882246784, -0.955497006, -2.0218121811, 1.5078386237), 9.93, -2.97e-6),
+        ((-7.774256638e-05, 0.15299350450, -0.02735277441, 19.0232027384, 0.00050836075), 37.97, -3.34e-3),
+    ],
+)
+def test_a_narrow_butterfly_beside_the_least_of_a_grid_or_beyond_it_is_found(narrow, where, g):
+    narrow = Slice(*narrow)
+    assert not narrow.is_free_of_butterflies
+    assert narrow.least_density() == (pytest.approx(where, rel=1e-3), pytest.approx(g, rel=0.02))
+    assert narrow.butterfly() == narrow.least_density()
+
+
+def near_the_border(dice):
+    """Slices of every scale, most with a butterfly or none by a hair: a is where one begins, or just below."""
+    b, rho, sigma = 10 ** dice.uniform(-3, 0.2), dice.uniform(-0.99, 0.99), 10 ** dice.uniform(-3, 0.3)
+    m = dice.choice([-1, 1]) * 10 ** dice.uniform(-2, 1.3)
+    floor = -b * sigma * np.sqrt((1 - rho) * (1 + rho)) * (1 - 1e-15)
+    arbitrage, free = 1e-9, 10.0
+    for _ in range(12):
+        middle = np.sqrt(arbitrage * free)
+        if Slice(floor + middle, b, rho, m, sigma).is_free_of_butterflies:
+            free = middle
+        else:
+            arbitrage = middle
+    return Slice(floor + free, b, rho, m, sigma), Slice(floor + arbitrage * 0.999, b, rho, m, sigma)
+
+
+def test_no_butterfly_on_a_grid_of_a_hundred_thousand_points_is_missed():
+    dice = np.random.default_rng(5)
+    odd = []
+    for _ in range(40):
+        b, sigma, m = 10 ** dice.uniform(-6, 0), 10 ** dice.uniform(-6, 2), dice.normal() * 10 ** dice.uniform(-3, 2)
+        rho = dice.choice([-1, 1]) * (1 - 10 ** dice.uniform(-9, 0))
+        floor = -b * sigma * np.sqrt((1 - rho) * (1 + rho)) * (1 - 1e-15)
+        odd.append(Slice(floor + 10 ** dice.uniform(-9, 0), b, rho, m, sigma))
+    found = 0
+    for made in [*odd, *(each for _ in range(40) for each in near_the_border(dice))]:
+        farthest = np.arcsinh(1e4 * max(1.0, abs(made.m), made.sigma) / made.sigma)
+        k = np.concatenate(
+            [made.m + made.sigma * np.sinh(np.linspace(-farthest, farthest, 60_001)), np.linspace(-40, 40, 40_001)]
+        )
+        least = made.density_factor(k).min()
+        assert made.least_density()[1] <= least + 1e-9 + 1e-6 * abs(least), made
+        found += least < -1e-9
+    assert found >= 20, "the grid sees butterflies to be missed"
+
+
+EXTREME = st.sampled_from([1e-15, 1e-8, 1e-3, 1.0, 1e3, 1e8, 1e15])
+
+
+@given(
+    st.one_of(st.just(0.0), EXTREME, st.just(5e-324)), st.one_of(st.just(0.0), EXTREME, st.just(1e-300)),
+    st.sampled_from([0.0, 0.5, -0.999, 1 - 1e-16, -1 + 1e-16]), st.one_of(st.just(0.0), EXTREME), EXTREME,
+)  # fmt: skip
+def test_every_slice_in_range_gets_an_answer_without_a_nan(a, b, rho, m, sigma):
+    made = Slice(a, b, rho, -m, sigma)
+    where, g = made.least_density()
+    assert not np.isnan(where) and not np.isnan(g)
+    assert made.is_free_of_butterflies == (g >= -1e-9 and max(made.slopes) <= 2.0)
+    assert not np.isnan(calendar_gap(made, GOOD)).any() and not np.isnan(calendar_gap(GOOD, made)).any()
 
 
 def test_g_has_the_sign_of_the_density():
@@ -114,11 +186,11 @@ def test_what_is_lifted_has_no_calendar_and_what_is_lowered_has_one(a, b, rho, m
 def test_a_fit_recovers_the_parameters():
     for time in (0.003, 0.5, 3.0):
         made = Slice(GOOD.a * time, GOOD.b * time, GOOD.rho, GOOD.m, GOOD.sigma)
-        if made.is_free_of_butterflies:
-            found = fit(K, volatilities(made, K, time), time)
-            assert [found.a / time, found.b / time, found.rho, found.m, found.sigma] == pytest.approx(
-                [GOOD.a, GOOD.b, GOOD.rho, GOOD.m, GOOD.sigma], rel=1e-6
-            )
+        assert made.is_free_of_butterflies
+        found = fit(K, volatilities(made, K, time), time)
+        assert [found.a / time, found.b / time, found.rho, found.m, found.sigma] == pytest.approx(
+            [GOOD.a, GOOD.b, GOOD.rho, GOOD.m, GOOD.sigma], rel=1e-6
+        )
 
 
 @given(
@@ -126,9 +198,9 @@ def test_a_fit_recovers_the_parameters():
 )  # fmt: skip
 def test_a_fit_comes_back_to_any_smile_without_arbitrage(a, b, rho, m, sigma):
     made = Slice(a, b, rho, m, sigma)
-    if made.is_free_of_butterflies:
-        vols = volatilities(made, K, 1.0)
-        assert volatilities(fit(K, vols, 1.0), K, 1.0) == pytest.approx(vols, rel=1e-5)
+    assume(made.is_free_of_butterflies)
+    vols = volatilities(made, K, 1.0)
+    assert volatilities(fit(K, vols, 1.0), K, 1.0) == pytest.approx(vols, rel=1e-5)
 
 
 def test_a_flat_smile_is_fitted_flat():
@@ -175,8 +247,19 @@ def test_noise_does_not_throw_the_fit_off():
     [
         ({"log_moneyness": [0.0, 0.1, 0.2, 0.3, 0.3]}, "log_moneyness has 4 different k: must be at least 5"),
         ({"volatility": [0.5] * 4}, "volatility is of shape"),
-        ({"volatility": [0.5, 0.5, 0.0, 0.5, 0.5]}, "time and every volatility must be above 0"),
-        ({"time": -1.0}, r"time is -1.0: must be finite and at least 0"),
+        ({"volatility": [0.5, 0.5, 0.0, 0.5, 0.5]}, r"volatility is 0.0: must be finite and above 0"),
+        (
+            {"volatility": [1e200] * 5},
+            r"volatility² × time is inf: must be finite and at least 1e-20 and at most 1e\+12",
+        ),
+        ({"volatility": [1e-200] * 5}, r"volatility² × time is 0.0: must be finite and at least 1e-20"),
+        (
+            {"log_moneyness": np.arange(5) * 1e-13},
+            r"the span of log_moneyness is 4e-13: must be finite and at least 1e-11",
+        ),
+        ({"time": -1.0}, r"time is -1.0: must be finite and above 0"),
+        ({"time": 0.0}, r"time is 0.0: must be finite and above 0"),
+        ({"time": [0.1, 0.2]}, r"time is of shape \(2,\): must be one number"),
         ({"weights": [1.0, 1.0, 1.0, 1.0, -1.0]}, r"weights is -1.0"),
     ],
 )

@@ -24,13 +24,15 @@ def price(
     """Price of calls and puts, in units of the forward, discounted at `rate` (0: undiscounted).
 
     All arguments broadcast, and the result has their shape. `time` in years, `volatility` as 0.5 for 50 % a √year,
-    `rate` a year, continuously compounded. Always finite, and from the discounted intrinsic value to the discounted
+    `rate` a year, continuously compounded. Never NaN, and from the discounted intrinsic value to the discounted
     forward (call) or strike (put): without volatility or time it is the first, at the limit of volatility the second.
+    Finite where these are: only a discount above 1, so a rate below 0, can take them over the largest float, to inf.
     Raises ValueError naming the field and its range: forward, strike, volatility and time are 0 or more and finite,
     |rate × time| at most 700.
     """
     given = terms(forward, strike, within("volatility", volatility, 0.0), time, is_call, rate)
-    return (given.discount * undiscounted(given)).reshape(given.shape)
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(given.discount * undiscounted(given)).reshape(given.shape)
 
 
 def undiscounted(given: Terms) -> Floats:

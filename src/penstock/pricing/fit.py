@@ -11,13 +11,14 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
 
-from penstock.pricing.inputs import Floats, within
-from penstock.pricing.svi import TOLERANCE, Slice, calendar_gap
+from penstock.pricing.inputs import Floats, number, within
+from penstock.pricing.svi import STEEPEST, TOLERANCE, Slice, calendar_gap
 from penstock.pricing.wings import bends, bends_gradients, curve, curve_gradient
 
-STEEPEST: Final = 2.0
-"""Lee, "The moment formula for implied volatility at extreme strikes" (2004): total variance rises by 2 |k| at most."""
 _PARAMETERS: Final = 5
+_SPANS: Final = (1e-11, 1e11)
+_VARIANCES: Final = (1e-20, 1e12)
+"""Between these a slice in reach is one that `Slice` allows."""
 _FLATTEST: Final = 1e-6
 """Least slope of a wing, in units in which the typical smile is about 1 wide and 1 high."""
 _MARGIN: Final = 1e-4
@@ -47,16 +48,17 @@ def fit(
     it, so it is less close. At least five different k; order does not matter. Raises ValueError naming the field and
     its range, and NoSliceFits.
     """
-    k, vol = within("log_moneyness", log_moneyness, -np.inf), within("volatility", volatility, 0.0)
-    years = float(within("time", time, 0.0))
+    k, vol = within("log_moneyness", log_moneyness, -np.inf), within("volatility", volatility, 0.0, above=True)
+    years = number("time", time, 0.0, above=True)
     if k.ndim != 1 or k.shape != vol.shape:
         raise ValueError(f"volatility is of shape {vol.shape}: must be one-dimensional, one for each of {k.size} k")
     weight = np.ones_like(vol) if weights is None else np.broadcast_to(within("weights", weights, 0.0), vol.shape)
     if np.unique(k[weight > 0]).size < _PARAMETERS:
         raise ValueError(f"log_moneyness has {np.unique(k[weight > 0]).size} different k: must be at least 5")
-    if years == 0 or not (vol > 0).all():
-        raise ValueError("time and every volatility must be above 0")
-    return _Fit(k, vol * vol * years, weight).best(earlier)
+    number("the span of log_moneyness", float(np.ptp(k)), *_SPANS)
+    with np.errstate(over="ignore"):
+        w = within("volatility² × time", vol * vol * years, *_VARIANCES)
+    return _Fit(k, w, weight).best(earlier)
 
 
 class _Fit:
@@ -234,7 +236,8 @@ def _before(k: Floats, earlier: Slice | None, fit_: _Fit) -> tuple[Floats, Float
 
 def _worst(slice_: Slice, earlier: Slice | None) -> list[float]:
     """Where it has its worst arbitrages; nothing if it has none."""
-    worst = [] if slice_.is_free_of_butterflies else [slice_.least_density()[0]]
+    butterfly = slice_.butterfly()
+    worst = [] if butterfly is None else [butterfly[0]]
     if earlier is not None:
         k, gap = calendar_gap(earlier, slice_)
         worst += [k] if gap < -TOLERANCE else []

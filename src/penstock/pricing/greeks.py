@@ -46,9 +46,13 @@ def greeks(
 ) -> Greeks:
     """Price and Greeks; arguments, units, ranges and errors are those of `black.price`.
 
-    Never NaN. Without volatility or time they are the limits, with two exceptions exactly at the money (F = K), where
-    the limit of gamma, and without time that of theta, is infinite: both are taken as 0 there beside the discount's
-    part, as everywhere else at expiry, and delta is a half.
+    Finite where forward and strike are 0 or from 1e-100 to 1e100, volatility and time 0 or from 1e-50 to 1e50, |rate|
+    at most 1e50 and |rate × time| at most 100. Farther out, one that is over the largest float is ±inf, and theta is
+    NaN where both of its parts are.
+
+    Without volatility or time they are the limits, with two exceptions exactly at the money (F = K), where the limit of
+    gamma, and without time that of theta, is infinite: both are taken as 0 there beside the discount's part, as
+    everywhere else at expiry, and delta is a half.
     """
     given = terms(forward, strike, within("volatility", volatility, 0.0), time, is_call, rate)
     with np.errstate(all="ignore"):
@@ -68,6 +72,7 @@ def _derived(given: Terms) -> Greeks:
     vega = forward * density * root
     level = np.where(forward == given.strike, -0.5 * root, np.where(moving, d2 / volatility, 0.0))  # d₂/σ
     decay = np.where(moving, 0.5 * forward * density * volatility / root, 0.0)
+    bent = np.where(alive, density * d1, 0.0)
     every = (
         price,
         given.discount * sign * ndtr(sign * d1),
@@ -76,7 +81,7 @@ def _derived(given: Terms) -> Greeks:
         given.rate * price - decay,
         -time * price,
         np.where(alive, -density * level, 0.0),
-        np.where(alive, vega * np.where(alive, d1, 0.0) * level, 0.0),
+        np.where(bent == 0, 0.0, bent * level) * forward * root,  # in this order never ∞ × 0
     )
     return Greeks(*(item.reshape(given.shape) for item in every))
 

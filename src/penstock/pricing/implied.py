@@ -114,7 +114,7 @@ def _implied(given: Terms) -> Implied:
     highest = np.where(given.is_call, given.forward, given.strike)
     rounding = ROUNDINGS * np.spacing(price)
     status = np.zeros(price.shape, np.uint8)
-    status[price > highest + rounding] = Status.ABOVE_MAXIMUM
+    status[(price > highest + rounding) | np.isinf(price)] = Status.ABOVE_MAXIMUM  # inf: over the largest float
     status[price < lowest - rounding] = Status.BELOW_INTRINSIC
     status[given.time == 0] = Status.NO_TIME
     vol = np.full(price.shape, np.nan)

@@ -12,6 +12,8 @@ from statistics import median
 
 from msgspec import Struct
 
+from penstock.pricing.inputs import number
+
 
 class Flaw(StrEnum):
     """Why a source takes no part."""
@@ -63,14 +65,10 @@ class IndexRules(Struct, frozen=True):
     def check(self) -> None:
         """Raises ValueError naming the first rule that is out of range."""
         for name, low, high in (("clamp", 0, 0.1), ("far", self.clamp, 0.9), ("stale_after", 0, 86_400)):
-            if not low < getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}, wants above {low} to {high}")
-        if not 0 <= self.ahead <= 60:
-            raise ValueError(f"ahead is {self.ahead}, wants 0 to 60 s")
-        if self.least < 1:
-            raise ValueError(f"least is {self.least}, wants 1 or more")
-        if not 1 <= self.agreeing <= self.least:
-            raise ValueError(f"agreeing is {self.agreeing}, wants 1 to least ({self.least})")
+            number(name, getattr(self, name), low, high, above=True)
+        number("ahead", self.ahead, 0, 60)
+        number("least", self.least, 1)
+        number("agreeing", self.agreeing, 1, self.least)
 
 
 class Dropped(Struct, frozen=True):
@@ -169,7 +167,6 @@ def _flaw(source: Constituent, rules: IndexRules) -> Flaw | None:
 def _check_sources(constituents: Sequence[Constituent], silent: Sequence[str]) -> None:
     names = [*(source.name for source in constituents), *silent]
     if len(set(names)) != len(names):
-        raise ValueError(f"name: {max(names, key=names.count)} is given twice, wants each source once")
+        raise ValueError(f"{max(names, key=names.count)} is given twice: the names of sources must differ")
     for source in constituents:
-        if not 0 <= source.weight <= 1e9:
-            raise ValueError(f"weight of {source.name} is {source.weight}, wants 0 to 1e9")
+        number(f"weight of {source.name}", source.weight, 0.0, 1e9)

@@ -1,8 +1,10 @@
 """Marks: what positions are valued at. Near the index by rule, and never what one's own book says alone.
 
 Sources: support.deribit.com 25944739377309 and 25954416110877 (smoothing, 30-minute delivery average); Derive's
-documentation and `LyraForwardFeed.sol` (the blend into the average); the median of three is what Binance and
-Hyperliquid publish for their perpetuals.
+documentation and `LyraForwardFeed.sol` (the blend into the average). The median of three: Binance's support pages
+360033525071 (USDⓈ-M) and fff6ec1b3f5845d19f1fb924644a0877 (COIN-M): median of index × (1 + last funding rate × time
+to funding), index + average basis of 2.5 minutes, and last price; and Hyperliquid's documentation, Trading > Robust
+price indices, whose three are its oracle price + average basis, its own book, and other venues' perpetuals.
 """
 
 import math
@@ -12,15 +14,16 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from penstock.pricing.inputs import Bools, Floats, booleans, number, within
 
 DELIVERY_WINDOW: Final = 1_800.0
 """Seconds before expiry over which the index is averaged."""
 
-Floats = NDArray[np.float64]
 Volatility = Callable[[Floats, Floats], Floats]
 """(log-moneyness ln(K/F) of shape (n,), years of shape (n,) or ()) → volatility a year, shape (n,)."""
-OptionPrice = Callable[[Floats, Floats, Floats, Floats, NDArray[np.bool_]], Floats]
+OptionPrice = Callable[[Floats, Floats, Floats, Floats, Bools], Floats]
 """(forwards (n,) or (), strikes (n,), volatilities (n,), years (n,) or (), calls (n,)) → undiscounted prices, shape
 (n,): `black.price`."""
 
@@ -37,12 +40,12 @@ class Average(Struct):
 
     def take(self, sample: float, time: float) -> float:
         """The average with `sample` at `time` (s). Raises ValueError for no number, or a time before the last."""
-        if not math.isfinite(sample):
-            raise ValueError(f"sample is {sample}, wants a finite number")
+        number("sample", sample, -math.inf)
+        number("time", time, -math.inf)
         if self.value is None:
             self.value = sample
         elif time < self.time:
-            raise ValueError(f"time is {time}, wants {self.time} or later")
+            raise ValueError(f"time is {time}: must be {self.time} or later")
         else:
             weight = -math.expm1(-(time - self.time) / self.seconds) if self.seconds else 1.0
             self.value += weight * (sample - self.value)
@@ -63,11 +66,9 @@ class MarkRules(Struct, frozen=True):
 
     def check(self) -> None:
         """Raises ValueError naming the first rule that is out of range."""
-        if not 0 < self.band <= 0.1:
-            raise ValueError(f"band is {self.band}, wants above 0 to 0.1")
+        number("band", self.band, 0.0, 0.1, above=True)
         for name in ("basis_seconds", "smoothing_seconds"):
-            if not 0 <= getattr(self, name) <= 3_600:
-                raise ValueError(f"{name} is {getattr(self, name)}, wants 0 to 3600 s")
+            number(name, getattr(self, name), 0.0, 3_600.0)
 
 
 class OwnBook(Struct, frozen=True):
@@ -106,10 +107,9 @@ class Marker:
         Raises ValueError for an index, own price or term that is no positive finite price or no number.
         """
         for name, value in (("index", index), ("impact_mid", own.impact_mid), ("last", own.last)):
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}, wants a finite number above 0")
-        if not -1 < premium_term < math.inf:
-            raise ValueError(f"premium_term is {premium_term}, wants a finite number above -1")
+            if value is not None:
+                number(name, value, 0.0, above=True)
+        number("premium_term", premium_term, -1.0, above=True)
         band = self.rules.band
         off = 0.0 if own.impact_mid is None else own.impact_mid / index - 1
         by_basis = index * (1 + self._basis.take(min(max(off, -band), band), time))
@@ -120,21 +120,6 @@ class Marker:
         return Mark(index * (1 + distance), by_basis, by_last, by_premium)
 
 
-def delivery_average(prices: ArrayLike, seconds: ArrayLike) -> float:
-    """The average of index prices, each for as many seconds as it stood: by actual time, shape (n,) both.
-
-    Raises ValueError for shapes that differ, prices that are not positive, or no time at all.
-    """
-    price, stood = np.asarray(prices, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
-    if price.ndim != 1 or price.shape != stood.shape:
-        raise ValueError(f"prices and seconds have shapes {price.shape} and {stood.shape}, want the same (n,)")
-    if not (np.isfinite(price).all() and (price > 0).all()):
-        raise ValueError("prices: want finite numbers above 0")
-    if not (np.isfinite(stood).all() and (stood >= 0).all() and stood.sum() > 0):
-        raise ValueError("seconds: want finite numbers, 0 or more, some above 0")
-    return float((price * stood).sum() / stood.sum())
-
-
 def expiring_mark(forward: float, average: float, elapsed: float, window: float = DELIVERY_WINDOW) -> float:
     """n/N × average + (N − n)/N × forward, `elapsed` (n) of the `window` (N), in seconds.
 
@@ -142,12 +127,9 @@ def expiring_mark(forward: float, average: float, elapsed: float, window: float 
     for prices that are not positive and for an elapsed time outside the window.
     """
     for name, value in (("forward", forward), ("average", average)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"{name} is {value}, wants a finite number above 0")
-    if not 0 < window < math.inf:
-        raise ValueError(f"window is {window}, wants above 0 s")
-    if not 0 <= elapsed <= window:
-        raise ValueError(f"elapsed is {elapsed}, wants 0 to {window} s")
+        number(name, value, 0.0, above=True)
+    number("window", window, 0.0, above=True)
+    number("elapsed", elapsed, 0.0, window)
     fixed = elapsed / window
     return fixed * average + (1 - fixed) * forward
 
@@ -167,29 +149,22 @@ def option_marks(
     ValueError for an input out of range, and where the surface or the price function gives no number, or a price
     outside max(±(F − K), 0) ≤ price ≤ F for a call, ≤ K for a put.
     """
-    strike = np.asarray(strikes, dtype=np.float64)
-    call = np.asarray(calls, dtype=np.bool_)
+    strike, call = within("strikes", strikes, 0.0, above=True), booleans("calls", calls)
     if strike.ndim != 1 or strike.shape != call.shape:
-        raise ValueError(f"strikes and calls have shapes {strike.shape} and {call.shape}, want the same (n,)")
-    at, left = np.asarray(forward, dtype=np.float64), np.asarray(years, dtype=np.float64)
+        raise ValueError(f"strikes and calls have shapes {strike.shape} and {call.shape}: must be the same (n,)")
+    at, left = within("forward", forward, 0.0, above=True), within("years", years, 0.0, 100.0)
     for name, found in (("forward", at), ("years", left)):
         if found.shape not in ((), strike.shape):
-            raise ValueError(f"{name} has shape {found.shape}, wants one number or {strike.shape}")
-    if not (np.isfinite(at).all() and (at > 0).all()):
-        raise ValueError(f"forward is {at}, wants a finite number above 0")
-    if not ((left >= 0) & (left <= 100)).all():
-        raise ValueError(f"years is {left}, wants 0 to 100")
-    if not (np.isfinite(strike).all() and (strike > 0).all()):
-        raise ValueError("strikes: want finite numbers above 0")
+            raise ValueError(f"{name} is of shape {found.shape}: must be one number or {strike.shape}")
     floor = np.maximum(np.where(call, at - strike, strike - at), 0.0)
     if (left == 0).all():
         return floor
     sigma = np.asarray(volatility(np.log(strike / at), left), dtype=np.float64)
     if sigma.shape != strike.shape or not (np.isfinite(sigma).all() and (sigma >= 0).all()):
-        raise ValueError("volatility: the surface wants to give a finite number, 0 or more, for each strike")
+        raise ValueError("volatility of the surface must be finite and at least 0, one for each strike")
     value = np.asarray(price(at, strike, sigma, left, call), dtype=np.float64)
     ceiling = np.where(call, at, strike)
     slack = 1e-9 * at
     if value.shape != strike.shape or not ((value >= floor - slack) & (value <= ceiling + slack)).all():
-        raise ValueError("price: the price function wants to stay within the no-arbitrage bounds at each strike")
+        raise ValueError("price must be within the bounds of no arbitrage, one for each strike")
     return np.clip(value, floor, ceiling)

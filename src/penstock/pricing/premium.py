@@ -10,6 +10,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
 
+from penstock.pricing.inputs import number, within
+
 
 class FundingRules(Struct, frozen=True):
     """Funding of a venue; all three are fractions per eight hours.
@@ -24,11 +26,8 @@ class FundingRules(Struct, frozen=True):
 
     def check(self) -> None:
         """Raises ValueError naming the first rule that is out of range."""
-        if not -1 <= self.interest <= 1:
-            raise ValueError(f"interest is {self.interest}, wants -1 to 1")
-        for name in ("clamp", "cap"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, wants 0 to 1")
+        for name, low in (("interest", -1.0), ("clamp", 0.0), ("cap", 0.0)):
+            number(name, getattr(self, name), low, 1.0)
 
 
 DERIBIT: Final = FundingRules(0.0, 0.00025, 0.005)
@@ -43,18 +42,13 @@ def impact_price(prices: ArrayLike, sizes: ArrayLike, notional: float) -> float 
     `prices` (USD) and `sizes` (coin) are the side's levels, shape (n,), best first. Raises ValueError for shapes that
     differ, prices that are not positive or not in order, sizes that are negative, and a notional that is not positive.
     """
-    price, size = np.asarray(prices, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    price, size = within("prices", prices, 0.0, above=True), within("sizes", sizes, 0.0)
     if price.ndim != 1 or price.shape != size.shape:
-        raise ValueError(f"prices and sizes have shapes {price.shape} and {size.shape}, want the same (n,)")
-    if not 0 < notional < math.inf:
-        raise ValueError(f"notional is {notional}, wants above 0")
-    if not (np.isfinite(price).all() and (price > 0).all()):
-        raise ValueError("prices: want finite numbers above 0")
-    if not (np.isfinite(size).all() and (size >= 0).all()):
-        raise ValueError("sizes: want finite numbers, 0 or more")
+        raise ValueError(f"prices and sizes have shapes {price.shape} and {size.shape}: must be the same (n,)")
+    number("notional", notional, 0.0, above=True)
     steps = np.diff(price)
     if not ((steps <= 0).all() or (steps >= 0).all()):
-        raise ValueError("prices: want the best first, each no better than the one before")
+        raise ValueError("prices must be best first, each no better than the one before")
     paid = np.cumsum(price * size)
     if not paid.size or paid[-1] < notional:
         return None
@@ -67,16 +61,20 @@ def impact_price(prices: ArrayLike, sizes: ArrayLike, notional: float) -> float 
 def impact_difference(bid: float | None, ask: float | None, index: float) -> float:
     """max(bid − index, 0) − max(index − ask, 0), in USD; `bid` and `ask` are impact prices.
 
-    A side too thin to have one pulls nowhere: what nobody could trade at is no premium.
+    A side too thin to have one pulls nowhere: what nobody could trade at is no premium. Raises ValueError for a price
+    that is not finite and above 0.
     """
-    _check_index(index)
+    number("index", index, 0.0, above=True)
+    for name, side in (("bid", bid), ("ask", ask)):
+        if side is not None:
+            number(name, side, 0.0, above=True)
     above = 0.0 if bid is None else max(bid - index, 0.0)
     below = 0.0 if ask is None else max(index - ask, 0.0)
     return above - below
 
 
 def premium(bid: float | None, ask: float | None, index: float) -> float:
-    """The impact difference as a fraction of the index."""
+    """The impact difference as a fraction of the index; errors are those of `impact_difference`."""
     return impact_difference(bid, ask, index) / index
 
 
@@ -87,12 +85,6 @@ def funding_rate(of_premium: float, rules: FundingRules = DERIBIT) -> float:
     rules out of range.
     """
     rules.check()
-    if not math.isfinite(of_premium):
-        raise ValueError(f"premium is {of_premium}, wants a finite number")
+    number("premium", of_premium, -math.inf)
     rate = of_premium + min(max(rules.interest - of_premium, -rules.clamp), rules.clamp)
     return min(max(rate, -rules.cap), rules.cap)
-
-
-def _check_index(index: float) -> None:
-    if not 0 < index < math.inf:
-        raise ValueError(f"index is {index}, wants a finite number above 0")

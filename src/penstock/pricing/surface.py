@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import ArrayLike
 
 from penstock.pricing.fit import fit
-from penstock.pricing.inputs import Floats, within
+from penstock.pricing.inputs import Floats, number, within
 from penstock.pricing.svi import TOLERANCE, Slice, calendar_gap, density_factor, svi
 
 _BETWEEN: Final = 3
@@ -58,9 +58,7 @@ class Surface:
     @staticmethod
     def flat(volatility: float) -> "Surface":
         """The same volatility everywhere. Raises ValueError unless it is above 0."""
-        vol = float(within("volatility", volatility, 0.0))
-        if vol == 0:
-            raise ValueError("volatility is 0: must be above 0")
+        vol = number("volatility", volatility, 0.0, above=True)
         return Surface([1.0], [Slice(vol * vol, 0.0, 0.0, 0.0, 1.0)])
 
     @staticmethod
@@ -76,8 +74,7 @@ class Surface:
         times = within("expiries", expiries, 0.0)
         vol = _one_each("at_the_money", at_the_money, times)
         tilt, bend = _one_each("skew", skew, times), _one_each("curvature", curvature, times)
-        if not (vol > 0).all():
-            raise ValueError(f"at_the_money is {vol[vol <= 0][0]:g}: must be above 0")
+        within("at_the_money", vol, 0.0, above=True)
         slices = [_stated(*three) for three in zip(times, vol, tilt, bend, strict=True)]
         return Surface(list(times), slices).free_of_arbitrage()
 
@@ -102,9 +99,9 @@ class Surface:
         return np.sqrt(self._at(within("log_moneyness", log_moneyness, -np.inf), times)[0] / times)
 
     def density_factor(self, log_moneyness: ArrayLike, time: ArrayLike) -> Floats:
-        """Gatheral and Jacquier's g at each k and time, which broadcast; `time` is above 0."""
+        """Gatheral and Jacquier's g at each k and time, which broadcast. Raises ValueError unless `time` is above 0."""
         k = within("log_moneyness", log_moneyness, -np.inf)
-        return density_factor(k, *self._at(k, within("time", time, 0.0)))
+        return density_factor(k, *self._at(k, within("time", time, 0.0, above=True)))
 
     def arbitrages(self) -> list[Arbitrage]:
         """Every expiry's worst butterfly, every two neighbours' worst calendar; empty if there is none.
@@ -114,9 +111,9 @@ class Surface:
         """
         found = []
         for time, each in zip(self.expiries, self.slices, strict=True):
-            k, g = each.least_density()
-            if not each.is_free_of_butterflies:
-                found.append(Arbitrage("butterfly", float(time), k, g))
+            butterfly = each.butterfly()
+            if butterfly is not None:
+                found.append(Arbitrage("butterfly", float(time), *butterfly))
         for at in range(1, len(self.slices)):
             k, gap = calendar_gap(self.slices[at - 1], self.slices[at])
             if gap < -TOLERANCE:
