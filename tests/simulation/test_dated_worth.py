@@ -2,10 +2,10 @@
 
 from random import Random
 
+import numpy as np
 import pytest
 
 from penstock.pricing.delivery import Delivery
-from penstock.pricing.marks import delivery_average
 from penstock.protocol.instruments import CALL, FUTURE, NO_OPTION, OPTION, PUT
 from penstock.protocol.quantities import MICRO
 from penstock.simulation.dated.plan import Contract
@@ -64,7 +64,7 @@ def test_at_the_end_it_is_the_average_of_every_index_by_the_time_it_stood():
         delivery.take(index, time)
     begins = [max(time, END - 30 * MINUTE) for time in times]
     stood = [(later - begin) / MICRO for begin, later in zip(begins, [*begins[1:], END], strict=True)]
-    assert delivery.expected(1, END) == pytest.approx(delivery_average(prices, stood))
+    assert delivery.expected(1, END) == pytest.approx(float(np.average(prices, weights=stood)))
     assert delivery.expected(1, END + MINUTE) == delivery.expected(1, END), "nothing counts that comes after"
 
 

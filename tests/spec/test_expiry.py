@@ -1,5 +1,7 @@
 """How contracts end: the mean index of the last half hour, then each position by itself."""
 
+from random import Random
+
 import pytest
 
 from laws.invariants import check_sums
@@ -29,6 +31,17 @@ def test_a_contract_expires_at_the_mean_of_half_an_hour_whatever_was_before():
         world.price(index, market=FUTURE_MARKET, published_at=SOON * MICRO - minutes * 60 * MICRO)
     to_expiry(world)
     assert world.expire(FUTURE_MARKET) == [MarketExpired(world.sequence, FUTURE_MARKET, 1_007_000, 1_007_000, 0)]
+
+
+def test_samples_of_four_seconds_settle_at_their_plain_mean():
+    """Deribit's delivery price: the mean of 450 samples, one each 4 s (support.deribit.com 25944739377309)."""
+    world, dice, samples = chain(), Random(1), []
+    for left in range(1_800, 0, -4):
+        to_expiry(world, left * MICRO - 1)
+        samples.append(INDEX + dice.randrange(-5_000, 5_001))
+        assert reasons(world.price(samples[-1], market=FUTURE_MARKET, published_at=(SOON - left) * MICRO)) == []
+    to_expiry(world)
+    assert world.expire(FUTURE_MARKET)[0].index_price == sum(samples) // 450 and len(samples) == 450
 
 
 def test_a_push_in_the_window_moves_the_mean_by_its_share_of_the_time():

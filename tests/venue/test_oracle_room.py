@@ -2,7 +2,11 @@
 
 import asyncio
 
+from penstock.protocol.commands import BUY, SELL
+from penstock.simulation.oracle_run import GatewayVenue
 from penstock.venue.oracle.room import Room
+
+from .harness import GENESIS, Pen, running, submit
 
 
 async def test_who_waits_enters_by_rank_and_then_as_it_came():
@@ -43,3 +47,14 @@ async def test_a_place_of_one_who_left_while_waiting_or_while_let_in_goes_to_the
     assert await asyncio.gather(*waiting, return_exceptions=True) != [None] * 3
     async with asyncio.timeout(1):
         await visit()
+
+
+async def test_the_venue_tells_what_somebody_holds(tmp_path):
+    async with running(tmp_path) as node:
+        venue, pen, terms = GatewayVenue(node.url), Pen(), GENESIS.markets[0]
+        await submit(node, pen.seal(pen.order(1, SELL, 600_000, 1_000)))
+        assert not (await venue.look(terms)).is_held, "an order is no position"
+        answer = await submit(node, pen.seal(pen.order(2, BUY, 600_000, 1_000)))
+        assert answer.outcomes[0].filled == 1_000
+        assert (await venue.look(terms)).is_held
+        await venue.close()
