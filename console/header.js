@@ -90,8 +90,8 @@ function colour(element, value) {
 }
 
 /** Show which engine runs, and every setting of the node that is not fit for value. */
-export function showStatus({ engine, unsafe = [], locked = false }) {
-  put(document.getElementById("engine"), locked ? `${engine}, locked` : String(engine ?? ABSENT));
+export function showStatus({ engine, unsafe = [], locked = "false" }) {
+  put(document.getElementById("engine"), locked !== "false" ? `${engine}, locked` : String(engine ?? ABSENT));
   const items = unsafe.map((entry) => {
     const item = document.createElement("li");
     item.textContent = String(entry);
