@@ -97,7 +97,10 @@ async def test_instruments_are_listed_in_units_a_client_can_trade_in(node):
     assert await result(node, "public/get_instruments", kind="option") == []
     unknown = await error(node, "public/get_instrument", instrument_name="DOGE")
     assert (unknown["code"], unknown["data"]["reason"]) == (13020, "no instrument 'DOGE'")
-    for wrong, allowed in (({"kind": "spot"}, "future, option or any"), ({"currency": "doge"}, "BTC, ETH, USDC or any")):
+    for wrong, allowed in (
+        ({"kind": "spot"}, "future, option or any"),
+        ({"currency": "doge"}, "BTC, ETH, USDC or any"),
+    ):
         refused = await error(node, "public/get_instruments", **wrong)
         assert (refused["code"], refused["data"]["param"], refused["data"]["allowed"]) == (-32602, *wrong, allowed)
 
