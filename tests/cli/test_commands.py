@@ -13,6 +13,7 @@ from penstock.cli.orders import to_units
 from penstock.simulation.replay_run import sample_folder
 
 runner = CliRunner()
+NOWHERE = "http://127.0.0.1:1"
 
 
 def test_help_names_every_noun_and_says_not_for_real_money():
@@ -47,13 +48,29 @@ def test_wrong_words_are_usage_errors(command):
     assert runner.invoke(app, command).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["order", "place", "X", "buy", "-0.1", "60000", "--url", NOWHERE], f"no venue answers at {NOWHERE}"),
+        (["order", "place", "X", "buy", "0.1", "60000", "--slto", "20"], "No such option"),
+        (["order", "withdraw", "-5"], "amount '-5': a positive multiple of 0.000001"),
+        (["order", "withdraw", "--", "-5"], "amount '-5': a positive multiple of 0.000001"),
+        (["order", "withdraw", "100000000000000000000000"], "at most 20 digits"),
+    ],
+)
+def test_a_negative_number_is_an_argument_and_other_words_are_no_options(words, said):
+    shown = runner.invoke(app, words)
+    plain = " ".join(shown.stderr.replace("│", " ").split())
+    assert said in plain and shown.exit_code != 0
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "0.00001", "1e400", "NaN", "Infinity", "", "1_0", "one"])
 def test_an_amount_that_is_no_positive_multiple_of_the_unit_is_never_rounded(text):
     from typer import BadParameter
 
     with pytest.raises(BadParameter):
-        to_units("amount", text, "0.0001")
-    assert to_units("amount", "1.5", "0.0001") == 15_000
+        to_units("amount", text, "0.0001", 48, "BTC")
+    assert to_units("amount", "1.5", "0.0001", 48, "BTC") == 15_000
 
 
 def test_no_venue_is_a_refusal_with_the_address():
@@ -62,7 +79,7 @@ def test_no_venue_is_a_refusal_with_the_address():
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     shown = runner.invoke(app, ["market", "list", "--url", url])
     assert shown.exit_code == 1
-    assert url in shown.stderr
+    assert shown.stderr == f"no venue answers at {url}\n"
     assert "Traceback" not in shown.output
 
 
