@@ -48,7 +48,8 @@ export class Header {
     const { fields, price, exactPrice } = this;
     const stats = ticker.stats ?? {};
     const coin = instrument.base_currency ?? "";
-    const amount = (value) => (typeof value === "number" ? `${compact(value)} ${coin}` : ABSENT);
+    const step = instrument.min_trade_amount;
+    const amount = (value) => (typeof value === "number" ? `${compact(value, step)} ${coin}` : ABSENT);
     put(fields.mark, exactPrice(ticker.mark_price));
     put(fields.index, exactPrice(ticker.index_price));
     put(fields.expiry, timeLeft(instrument, ticker, this.time));
