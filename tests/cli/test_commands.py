@@ -114,6 +114,19 @@ def test_a_reason_has_its_sentence_and_away_from_the_repository_its_name_as_word
     assert output.sentence_of("NEVER_HEARD_OF") == "Never heard of."
 
 
+def test_a_replay_into_a_file_says_its_phases_as_they_begin_and_the_units_of_its_report(monkeypatch):
+    async def pretend(url, folder, options, stop, report, *, close):
+        for phase in ("loading", "replaying", "replaying", "closing"):
+            report({"phase": phase})
+        return {"tape": {"matched_share": 0.123456789012345}}
+
+    monkeypatch.setattr(replays, "run_replay", pretend)
+    shown = runner.invoke(app, ["replay", "run"])
+    assert shown.stderr.splitlines()[:3] == ["replay: loading", "replay: replaying", "replay: closing"]
+    assert "1e-6 USDC" in shown.stderr
+    assert shown.stdout.splitlines() == ["tape", f"  {'matched_share':<28} 0.1235"]
+
+
 @pytest.mark.parametrize(("words", "close"), [([], True), (["--keep"], False)])
 def test_a_replay_closes_and_withdraws_everybody_unless_it_is_told_to_keep(monkeypatch, words, close):
     closed = []

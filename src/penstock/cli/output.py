@@ -1,6 +1,7 @@
 """Printing: tables for people, JSON for programs; results to stdout, everything else to stderr."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -21,6 +22,8 @@ PIPED: Final = Console(width=1 << 16)
 """For tables that no terminal shows: whoever reads them cuts them."""
 REMARKS = Console(stderr=True)
 ABSENT: Final = "–"
+UNITS: Final = "volumes are in USD, other money in 1e-6 USDC, shares parts of 1: docs/reference/report.md"
+"""Of the figures that a demo or a replay reports."""
 
 
 def print_json(value: Any) -> None:
@@ -75,6 +78,24 @@ def utc(milliseconds: float, *, fraction: bool = False) -> str:
 
 def _print_line(line: str) -> None:
     RESULTS.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def reporter(about: str, figures: str, lines: bool) -> Callable[[dict[str, Any]], None]:
+    """Hears a phase and its figures: `lines` wants each as a line of JSON on stdout. Else a terminal shows the phase
+    with what the figures have under the name `figures`, and a file gets a line when a phase begins, on stderr."""
+    phases: set[str] = set()
+
+    def report(told: dict[str, Any]) -> None:
+        if lines:
+            sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+            sys.stdout.buffer.flush()
+        elif sys.stderr.isatty():
+            REMARKS.print(f"{told['phase']}: {told.get(figures, '')}", end="\r")
+        elif told["phase"] not in phases:
+            phases.add(told["phase"])
+            REMARKS.print(f"{about}: {told['phase']}", highlight=False, soft_wrap=True)
+
+    return report
 
 
 def refuse(message: str) -> typer.Exit:
