@@ -11,18 +11,19 @@ from typer.testing import CliRunner
 from penstock.cli.main import app
 from penstock.protocol.commands import SCOPE_CANCEL, SCOPE_TRADE
 from penstock.protocol.quantities import MICRO
-from venue.harness import BTC, ETH, START, Pen, running, submit
+from penstock.protocol.terms import default_templates
+from venue.harness import BTC, ETH, GENESIS, START, Pen, running, submit
 
 KEYS = {number: bytes([0x10 + number]) * 32 for number in (1, 2)}
 
 
 @asynccontextmanager
-async def command_line(tmp_path):
+async def command_line(tmp_path, **changes):
     """Runs commands at a node; each with the exit code it wants, without a traceback, as (stdout, stderr)."""
     for number, secret in KEYS.items():
         (tmp_path / f"{number}.key").write_text("0x" + secret.hex() + "\n")
 
-    async with running(tmp_path / "home") as node:
+    async with running(tmp_path / "home", **changes) as node:
 
         async def run(*words, exit_code=0, signer=None):
             words = [str(word) for word in words]
@@ -112,10 +113,34 @@ async def test_an_account_is_shown_in_dates_words_and_units(tmp_path):
             "the five, and the title of the positions"
         )
         assert json.loads((await run("account", "show", 1, "--json"))[0])["positions"][0]["entry"] == "-18000.000000"
+        await submit(run.node, pen.seal(replace(pen.grant(2, 1_700_003_600), kinds=5)))
+        [session] = [line for line in (await run("account", "show", 2))[0].splitlines() if "trade+cancel+" in line]
+        assert [cell.strip() for cell in session.split("│")[5:8]] == [
+            "trade+cancel+withdraw",
+            "0x3",
+            "perpetual+option",
+        ]
         assert "2023-11-14 22:13:2" in (await run("market", "trades", BTC))[0]
         shown = (await run("market", "show", ETH))[0]
         assert f"{'last_price':<28} –" in shown and "2023-11-14 22:13:2" in shown and "None" not in shown
         assert (await run("market", "settlements", BTC))[0] == f"{BTC} has not ended\n"
+
+
+async def test_a_contract_that_a_template_foresees_is_listed_by_its_name(tmp_path):
+    dated = replace(GENESIS, templates=default_templates())
+    async with command_line(tmp_path, genesis=dated) as run:
+        for name in ("BTC_USDC-16NOV23", "BTC_USDC-16NOV23-61000-C"):
+            said, _ = await run("market", "list-contract", name)
+            assert said.endswith(f": listed {name}; it trades once the oracles have priced it\n")
+            assert json.loads((await run("market", "show", name, "--json"))[0])["state"] == "stale"
+        _, why = await run("market", "list-contract", "BTC_USDC-16NOV23", exit_code=1)
+        assert why.startswith("refused: MARKET_LISTED: ")
+        _, why = await run("market", "list-contract", "BTC_USDC-16NOV23-61001-C", exit_code=1)
+        assert why.startswith("refused: STRIKE_NOT_LISTABLE: ")
+        for name, what in (("BTC", "COIN_USDC-DAY"), ("DOGE_USDC-16NOV23", "templates for BTC, ETH"),
+                           ("BTC_USDC-16NOV23-0d01-C", "a multiple of 0.1 USD")):  # fmt: skip
+            _, why = await run("market", "list-contract", name, exit_code=2)
+            assert what in " ".join(why.replace("│", " ").split())
 
 
 async def test_books_and_trades_are_shown_whole_where_no_terminal_is(tmp_path):

@@ -10,6 +10,7 @@ from penstock.cli.dated import dated
 from penstock.cli.demo import run_demo, run_up
 from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
 from penstock.cli.journals import journals
+from penstock.cli.listings import list_contract
 from penstock.cli.oracle import oracles
 from penstock.cli.orders import orders
 from penstock.cli.queries import accounts, batches, markets
@@ -32,6 +33,7 @@ app.command("doctor")(run_doctor)
 app.command("follow")(run_follow)
 accounts.command("prove")(prove_account)
 accounts.command("claim")(claim_account)
+markets.command("list-contract")(list_contract)
 app.add_typer(accounts, name="account")
 app.add_typer(markets, name="market")
 app.add_typer(batches, name="batch")

@@ -60,7 +60,7 @@ def _position(told: dict[str, Any]) -> dict[str, Any]:
 
 def _session(told: dict[str, Any]) -> dict[str, Any]:
     scopes = [name for bit, name in SCOPES.items() if told["scopes"] & bit]
-    kinds = [name for number, name in KIND_NAMES.items() if told["kinds"] >> number & 1]
+    kinds = [name for kind, name in KIND_NAMES.items() if told["kinds"] & kind]
     return {
         "key": told["key"],
         "session": told["session"],
