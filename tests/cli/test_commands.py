@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -71,6 +73,20 @@ def test_an_amount_that_is_no_positive_multiple_of_the_unit_is_never_rounded(tex
     with pytest.raises(BadParameter):
         to_units("amount", text, "0.0001", 48, "BTC")
     assert to_units("amount", "1.5", "0.0001", 48, "BTC") == 15_000
+
+
+def test_asking_a_venue_imports_neither_the_pricing_nor_the_chain_nor_the_demo():
+    asked = (
+        "from penstock.cli.main import app; app(['market', 'list', '--url', 'http://127.0.0.1:1'], standalone_mode=0)"
+    )
+    heavy = "print([name for name in ('scipy', 'eth_abi', 'penstock.simulation.demo') if name in sys.modules])"
+    script = f"import sys\ntry:\n    {asked}\nfinally:\n    {heavy}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_mistyped_command_is_told_what_was_meant():
+    assert "Did you mean 'market'?" in runner.invoke(app, ["markt"]).stderr
 
 
 def test_no_venue_is_a_refusal_with_the_address():

@@ -10,7 +10,7 @@ import typer
 
 from penstock.cli.orders import read_key
 from penstock.cli.output import print_json, print_pairs, refuse
-from penstock.cli.queries import DEFAULT_URL, AsJson, Url, ask
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask
 from penstock.settlement.chain import ChainError
 from penstock.settlement.exits import Claim, ClaimRefused, claim_payload, read_claim, verify_claim
 from penstock.settlement.rpc import Rpc, RpcError
@@ -26,6 +26,7 @@ KeyFile = Annotated[
 ]  # fmt: skip
 
 
+@accounts.command("prove")
 def prove_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """The arguments of `Vault.claim` in its order, against the newest batch: keep them until that batch is final."""
     proof = ask(url, "penstock/get_proof", {"subaccount": subaccount})
@@ -35,6 +36,7 @@ def prove_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = Fal
         print_pairs(proof | {"siblings": f"[{','.join(proof['siblings'])}]"})
 
 
+@accounts.command("claim")
 def claim_account(
     subaccount: int,
     rpc: Annotated[str, typer.Option(help="The chain's JSON-RPC, http[s]://HOST:PORT.")],

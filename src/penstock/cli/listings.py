@@ -3,13 +3,13 @@
 import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Any
 
 import aiohttp
 import typer
 
 from penstock.cli.output import print_json, refuse, sentence_of
-from penstock.cli.queries import DEFAULT_URL, AsJson, Url, said, unanswered
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url, markets, said, unanswered
 from penstock.participants.client import GatewayClient, GatewayError
 from penstock.protocol.commands import ListMarket
 from penstock.protocol.instruments import CALL, EXPIRY_HOUR, FUTURE, NO_OPTION, OPTION, PUT
@@ -20,6 +20,7 @@ from penstock.venue.follower import ask_genesis
 _OPTION_TYPES = {"C": CALL, "P": PUT}
 
 
+@markets.command("list-contract")
 def list_contract(
     name: Annotated[str, typer.Argument(help="Such as BTC_USDC-27MAR27 or BTC_USDC-27MAR27-100000-C.")],
     url: Url = DEFAULT_URL,
@@ -63,11 +64,11 @@ def read_name(name: str, genesis: Genesis) -> ListMarket:
     raise typer.BadParameter(f"name {name!r}: the venue has templates for {bases}")
 
 
-async def _list(name: str, url: str) -> dict[str, object]:
+async def _list(name: str, url: str) -> dict[str, Any]:
     genesis = await ask_genesis(url)
     async with await GatewayClient.connect(url) as client:
         domain = await client.call("penstock/get_domain")
         separator = bytes.fromhex(domain["separator"].removeprefix("0x"))
         envelope = seal(separator, read_name(name, genesis), [])
-        answer: dict[str, object] = await client.call("penstock/submit", {"envelope": "0x" + envelope.hex()})
+        answer: dict[str, Any] = await client.call("penstock/submit", {"envelope": "0x" + envelope.hex()})
         return answer
