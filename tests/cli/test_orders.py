@@ -166,7 +166,7 @@ async def test_what_if_says_what_an_act_would_leave_and_sends_nothing(tmp_path):
         assert found["equity"] == "1000000.000000" and found["margin_allows"]
         assert float(found["initial_margin"]) > float(found["maintenance_margin"]) > 0
         as_text, _ = await run("account", "what-if", 1, BTC, "--sell", "1.5")
-        assert "liquidation_price" in as_text
+        assert f"{'liquidation_price':<28} " in as_text and " USD\n" in as_text and as_text.count(" USDC\n") == 3
         assert json.loads((await run("account", "what-if", 1, BTC, "--json"))[0])["initial_margin"] == "0.000000"
         _, why = await run("account", "what-if", 1, BTC, "--buy", "0.000001", exit_code=2)
         assert "a positive multiple of 0.00001" in why

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from penstock.cli.output import plain, print_json, print_pairs, refuse, sentence_of
-from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask, said, unanswered
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask, in_usdc, said, unanswered
 from penstock.participants.client import GatewayClient, GatewayError
 from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, GOOD_TIL_CANCELLED, IMMEDIATE_OR_CANCEL, SELL, Record
@@ -182,7 +182,11 @@ def what_if(
     if price is not None:
         asked["price"] = to_units("price", price, listed["price_unit"], PRICE_BITS, "USD")
     found = ask(url, "penstock/what_if", asked)
-    (print_json if as_json else print_pairs)(found)
+    if as_json:
+        print_json(found)
+        return
+    liquidated_at = found["liquidation_price"]
+    print_pairs(in_usdc(found) | {"liquidation_price": liquidated_at and f"{liquidated_at} USD"})
 
 
 def filled(outcome: Outcome, size: int, listed: dict[str, Any]) -> str:

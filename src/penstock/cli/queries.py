@@ -18,6 +18,7 @@ NOT_FOUND: Final = 13_020
 """The gateway's code where there is no such instrument or subaccount."""
 DIGITS: Final = Context(prec=8)
 SCOPES: Final = {SCOPE_TRADE: "trade", SCOPE_CANCEL: "cancel", SCOPE_WITHDRAW: "withdraw"}
+UNITS: Final = "prices in USD, amounts and volume in coin, volume_usd in USD, price_change in percent"
 MONEY: Final = ("cash", "withdrawn", "equity", "initial_margin", "maintenance_margin")
 DEFAULT_URL = "http://127.0.0.1:8420"
 Url = Annotated[str, typer.Option(envvar="PENSTOCK_URL", help="Where the gateway listens.")]
@@ -36,13 +37,16 @@ def show_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = Fals
     if as_json:
         print_json(account)
         return
-    print_pairs(
-        {name: f"{value} USDC" if name in MONEY else value for name, value in account.items() if name not in LISTS}
-    )
+    print_pairs(in_usdc({name: value for name, value in account.items() if name not in LISTS}))
     for name, (title, shown) in LISTS.items():
         rows = [shown(row) for row in account[name]]
         if rows:
             print_table(title, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def in_usdc(told: dict[str, Any]) -> dict[str, Any]:
+    """The same with the unit behind each amount of money."""
+    return {name: f"{value} USDC" if name in MONEY else value for name, value in told.items()}
 
 
 def _position(told: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +119,7 @@ def show_settlements(
         return
     columns = ["subaccount", "position", "index_price", "mark_price", "profit_loss", "time, UTC"]
     rows = [[*(row[c] for c in columns[:-1]), utc(row["timestamp"], fraction=True)] for row in found["settlements"]]
-    print_table(instrument, columns, rows)
+    print_table(f"{instrument}  positions in coin, prices in USD, profit in USDC", columns, rows)
 
 
 @markets.command("show")
@@ -125,7 +129,7 @@ def show_market(instrument: Instrument, url: Url = DEFAULT_URL, as_json: AsJson 
     if as_json:
         print_json(found)
     else:
-        print_pairs(found | {"timestamp": f"{utc(found['timestamp'], fraction=True)} UTC"})
+        print_pairs(found | {"timestamp": f"{utc(found['timestamp'], fraction=True)} UTC", "units": UNITS})
 
 
 @markets.command("book")
