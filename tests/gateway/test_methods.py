@@ -103,6 +103,7 @@ async def test_instruments_are_listed_in_units_a_client_can_trade_in(node):
     ):
         refused = await error(node, "public/get_instruments", **wrong)
         assert (refused["code"], refused["data"]["param"], refused["data"]["allowed"]) == (-32602, *wrong, allowed)
+        assert repr(*wrong.values()) in refused["data"]["reason"]
 
 
 async def test_ccxts_deribit_reads_the_markets_of_another_url(node):

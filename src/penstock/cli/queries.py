@@ -129,7 +129,8 @@ def show_market(instrument: Instrument, url: Url = DEFAULT_URL, as_json: AsJson 
     if as_json:
         print_json(found)
     else:
-        print_pairs(found | {"timestamp": f"{utc(found['timestamp'], fraction=True)} UTC", "units": UNITS})
+        heard = f"{utc(found['timestamp'], fraction=True)} UTC" if found["timestamp"] else None
+        print_pairs(found | {"timestamp": heard, "units": UNITS})
 
 
 @markets.command("book")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -56,7 +56,7 @@ SignedSize = Annotated[
 PriceUnits = Annotated[int, Meta(ge=0, lt=1 << PRICE_BITS, description="price units, 0 to 2^40 - 1")]
 Channels = Annotated[list[str], Meta(max_length=MOST_CHANNELS, description=f"list of up to {MOST_CHANNELS} names")]
 Currency = Annotated[str, Meta(max_length=16, description="a currency, or any")]
-Kind = Annotated[str, Meta(pattern="^(future|option|any)$", description="future, option or any")]
+Kind = Annotated[Literal["future", "option", "any"], Meta(description="future, option or any")]
 Truth = Annotated[bool, Meta(description="true or false")]
 HEX: Final = f"hex of one envelope of at most {MAX_ENVELOPE:,} bytes, 0x or not"
 Envelope = Annotated[str, Meta(min_length=2, max_length=2 * MAX_ENVELOPE + 2, description=HEX)]
@@ -230,7 +230,9 @@ class Methods:
         currency, coins = wanted.currency.upper(), self._coins()
         if currency not in ("ANY", "USDC", *coins):
             allowed = ", ".join([*coins, "USDC or any"])
-            raise RpcError(INVALID_PARAMS, "Invalid params", "unknown currency", param="currency", allowed=allowed)
+            raise RpcError(
+                INVALID_PARAMS, "Invalid params", f"no currency {wanted.currency!r}", param="currency", allowed=allowed
+            )
         return [
             figures.instrument()
             for figures in self._subscriptions.figures.values()
