@@ -1,10 +1,11 @@
-/** How long a dated contract still trades, and what became of it: words for the header and the line under it. */
+/** How long a dated contract still trades, and why one does not: words for the header and the line under it. */
 
 import { ABSENT, dateAndTime, duration } from "./format.js";
 
 const PERPETUAL = "perpetual";
 const SETTLEMENT = "settlement"; // its time is over, the index it is paid by is not booked yet
 const EXPIRED = "expired";
+const STALE = "stale"; // before its first price, and once its price was said to be old
 
 export function isDated(instrument) {
   return instrument.settlement_period !== PERPETUAL;
@@ -20,11 +21,15 @@ export function expiryTime({ expiration_timestamp: expiry }) {
   return `${dateAndTime(expiry)} UTC`;
 }
 
-/** One sentence about a contract whose time is over, empty while it trades; `price` writes a price. */
+/** One sentence about a contract whose time is over or that has no fresh price, else empty; `price` writes a price. */
 export function outcomeOf(instrument, ticker, price) {
   const name = instrument.instrument_name;
   if (ticker.state === SETTLEMENT) {
     return `${name} no longer trades. Its settlement index, the mean before expiry, is not booked yet.`;
+  }
+  if (ticker.state === STALE) {
+    const lack = typeof ticker.mark_price === "number" ? "has no fresh price" : "has no price yet";
+    return `${name} ${lack}: only reduce-only orders trade until the next one.`;
   }
   if (ticker.state !== EXPIRED) return "";
   const unit = `${instrument.settlement_currency} a ${instrument.base_currency}`;

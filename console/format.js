@@ -12,6 +12,7 @@ function fixed(decimals) {
   return formats.get(decimals);
 }
 
+const FEW = 10;
 const MILLION = 1e6;
 const millions = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
 const thousands = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
@@ -38,9 +39,10 @@ export function whole(value) {
   return isNumber(value) ? fixed(0).format(value) : ABSENT;
 }
 
-/** At most one decimal, and millions shortened: 5,183.4 or 12.35M. */
-export function compact(value) {
+/** At most one decimal, and millions shortened: 5,183.4 or 12.35M; below 10 the decimals that `step` has: 0.018. */
+export function compact(value, step) {
   if (!isNumber(value)) return ABSENT;
+  if (value !== 0 && Math.abs(value) < FEW) return inStepsOf(step)(value);
   return (Math.abs(value) < MILLION ? thousands : millions).format(value);
 }
 

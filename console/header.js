@@ -48,7 +48,8 @@ export class Header {
     const { fields, price, exactPrice } = this;
     const stats = ticker.stats ?? {};
     const coin = instrument.base_currency ?? "";
-    const amount = (value) => (typeof value === "number" ? `${compact(value)} ${coin}` : ABSENT);
+    const step = instrument.min_trade_amount;
+    const amount = (value) => (typeof value === "number" ? `${compact(value, step)} ${coin}` : ABSENT);
     put(fields.mark, exactPrice(ticker.mark_price));
     put(fields.index, exactPrice(ticker.index_price));
     put(fields.expiry, timeLeft(instrument, ticker, this.time));
@@ -90,8 +91,8 @@ function colour(element, value) {
 }
 
 /** Show which engine runs, and every setting of the node that is not fit for value. */
-export function showStatus({ engine, unsafe = [], locked = false }) {
-  put(document.getElementById("engine"), locked ? `${engine}, locked` : String(engine ?? ABSENT));
+export function showStatus({ engine, unsafe = [], locked = "false" }) {
+  put(document.getElementById("engine"), locked !== "false" ? `${engine}, locked` : String(engine ?? ABSENT));
   const items = unsafe.map((entry) => {
     const item = document.createElement("li");
     item.textContent = String(entry);

@@ -44,6 +44,7 @@ export class Ladder {
   #fill(rows, levels, deepest) {
     rows.forEach(({ row, cells }, index) => {
       const level = levels[index];
+      row.toggleAttribute("data-vacant", !level);
       put(cells[0], level ? this.price(level.price) : "");
       put(cells[1], level ? this.amount(level.amount) : "");
       put(cells[2], level ? this.amount(level.total) : "");

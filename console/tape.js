@@ -32,6 +32,7 @@ export class Tape {
     const recent = this.market.trades.recent.slice(-ROWS);
     const unseen = recent.filter((trade) => trade.trade_seq > this.drawnSequence);
     for (const trade of unseen) this.#prepend(trade, !first);
+    put(this.empty, this.market.trades.seeded ? "No trade yet." : "Loading.");
     if (unseen.length === 0) return;
     this.drawnSequence = unseen.at(-1).trade_seq;
     this.empty.hidden = true;

@@ -12,6 +12,11 @@ export class Trades {
     this.recent = []; // oldest first
   }
 
+  /** Whether the first list has come: until then nobody knows that there was no trade. */
+  get seeded() {
+    return this.#seeded;
+  }
+
   get last() {
     return this.recent.at(-1) ?? null;
   }

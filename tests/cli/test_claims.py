@@ -6,9 +6,13 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from penstock.cli.claims import check_chain
 from penstock.cli.main import app
+from penstock.settlement.exits import ClaimRefused
+from penstock.settlement.rpc import Rpc
 from penstock.simulation.accounts import guest
 from penstock.simulation.up import Up
+from venue.harness import running
 
 
 async def run(*words, exit_code=0):
@@ -22,9 +26,9 @@ async def run(*words, exit_code=0):
 async def test_a_withdrawal_is_proved_kept_and_claimed_once(tmp_path):
     said = []
     up = Up(0, tmp_path / "home", "spec", said.append)
-    running = asyncio.create_task(up.run())
+    going = asyncio.create_task(up.run())
     while not any(line.startswith("open ") for line in said):
-        assert not running.done(), running.exception()
+        assert not going.done(), going.exception()
         await asyncio.sleep(0.1)
     url, number = said[-1].removeprefix("open "), guest().subaccount
     rpc = "http://" + said[0].removeprefix("chain: anvil on ").partition(",")[0]
@@ -51,7 +55,14 @@ async def test_a_withdrawal_is_proved_kept_and_claimed_once(tmp_path):
         assert "claim: " in (await run(*claim, "--key-file", key, exit_code=1))[1]
     finally:
         up.stop.set()
-        await running
+        await going
+
+
+async def test_a_gateway_taken_for_a_chain_is_said_not_to_be_one(tmp_path):
+    async with running(tmp_path) as node:
+        for url in (node.url, node.url + "api/v2"):
+            with pytest.raises(ClaimRefused, match=f"^{url} is not a chain's JSON-RPC$"):
+                await asyncio.to_thread(check_chain, Rpc.to(url), url)
 
 
 async def test_no_chain_is_a_refusal_with_its_address(tmp_path):

@@ -30,13 +30,21 @@ def test_a_list_of_records_is_a_line_each_with_its_name_in_front(monkeypatch, ca
         {"instrument": "BTC_USDC-15NOV23", "settlement_index": 60_100.5, "pays": 60_100.5},
         {"instrument": "BTC_USDC-15NOV23-60000-C", "settlement_index": 60_100.5, "pays": 100.5},
     ]
-    output.print_pairs({"dated": {"prices": 3, "expired": expired, "reasons": [], "kinds": ["a", "b"]}})
+    output.print_pairs(
+        {
+            "dated": {"prices": 3, "expired": expired, "reasons": [], "kinds": ["a", "b"]},
+            "refused": {},
+            "share": 0.123456789012345,
+        }
+    )
     assert capsys.readouterr().out.splitlines() == [
         "dated",
         "  prices                       3",
         "  expired",
         "    BTC_USDC-15NOV23             settlement_index 60100.5, pays 60100.5",
         "    BTC_USDC-15NOV23-60000-C     settlement_index 60100.5, pays 100.5",
-        "  reasons                      []",
+        "  reasons                      none",
         "  kinds                        ['a', 'b']",
+        "refused                      none",
+        "share                        0.1235",
     ]

@@ -206,6 +206,58 @@ async def test_an_expired_option_says_what_it_settled_at_and_what_it_pays(venue:
         await page.wait_for_selector("#outcome", state="hidden")
 
 
+async def test_a_market_without_a_fresh_price_says_that_only_reduce_only_orders_trade(venue: FakeVenue):
+    option = list_option(venue, state="stale", mark_price=None, index_price=None)
+    async with visit(f"{venue.url}#{OPTION}") as seen:
+        assert await seen.page.inner_text("#outcome") == (
+            f"{OPTION} has no price yet: only reduce-only orders trade until the next one."
+        )
+        option.told["mark_price"] = 441.6
+        await venue.step()
+        await seen.page.wait_for_selector("#outcome:has-text('has no fresh price')")
+
+
+async def test_nothing_is_said_of_trades_before_the_first_answer(venue: FakeVenue):
+    async with visit(venue.url, wait_ready=False) as seen:
+        shown = await evaluate(
+            seen.page,
+            """
+            const { Trades } = await import("/console/trades.js");
+            const { Tape } = await import("/console/tape.js");
+            const trades = new Trades(() => {});
+            const tape = new Tape(() => {});
+            const text = () => document.getElementById("trades-empty").textContent;
+            tape.show({ trades, instrument: { tick_size: 1, min_trade_amount: 1 } });
+            tape.draw();
+            const before = text();
+            trades.seed([]);
+            tape.draw();
+            return [before, text()];
+            """,
+        )
+    assert shown == ["Loading.", "No trade yet."]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1920, 1080), (500, 900)])
+async def test_the_order_book_has_no_scrollbar_where_it_fits_and_never_an_empty_area(
+    venue: FakeVenue, width: int, height: int
+):
+    venue.unsafe = [*DEMO_UNSAFE, "Dev clock"]
+    market = venue.markets[BITCOIN]
+    if width == 500:
+        for side, best_price in ((market.bids, max(market.bids)), (market.asks, min(market.asks))):
+            for price in set(side) - {best_price}:
+                del side[price]
+    async with visit(venue.url, width, height) as seen:
+        panel = "document.querySelector('.ladder-panel')"
+        scrolled, tall = await seen.page.evaluate(f"[{panel}.scrollHeight, {panel}.clientHeight]")
+        assert scrolled <= tall
+        style = f"getComputedStyle({panel})"
+        assert await seen.page.evaluate(f"{style}.scrollbarWidth") == "thin"
+        if width == 500:
+            assert await seen.page.evaluate("document.getElementById('asks').offsetHeight") < 40
+
+
 async def test_a_link_to_a_contract_that_ended_shows_it_also_after_a_reconnection(venue: FakeVenue):
     option = list_option(venue, state="expired", mark_price=345.7, index_price=62_345.7)
     option.ended = True
@@ -319,12 +371,13 @@ async def test_candles_and_numbers_follow_their_definitions(venue: FakeVenue):
             seen.page,
             """
             const { Candles } = await import("/console/candles.js");
-            const { decimalsOf, inStepsOf, percent, short } = await import("/console/format.js");
+            const { compact, decimalsOf, inStepsOf, percent, short } = await import("/console/format.js");
             const candles = new Candles(5);
             const trades = [[1000, 10, 1], [4999, 12, 2], [4999, 9, 1], [5000, 11, 4]];
             for (const [timestamp, price, amount] of trades) candles.add({ timestamp, price, amount });
             const numbers = [decimalsOf(0.5), decimalsOf(1e-7), decimalsOf(1), inStepsOf(0.05)(1234.5),
-              inStepsOf(1)(null), percent(-0.25), percent(0), short("ab".repeat(32))];
+              inStepsOf(1)(null), percent(-0.25), percent(0), short("ab".repeat(32)),
+              compact(0.018, 0.001), compact(0, 0.001), compact(5183.412, 0.001)];
             return [candles.list, numbers];
             """,
         )
@@ -332,7 +385,8 @@ async def test_candles_and_numbers_follow_their_definitions(venue: FakeVenue):
         {"time": 0, "open": 10, "high": 12, "low": 9, "close": 9, "volume": 4},
         {"time": 5, "open": 11, "high": 11, "low": 11, "close": 11, "volume": 4},
     ]
-    assert numbers == [1, 7, 0, "1,234.50", "–", "−0.25 %", "0.00 %", "0xababab…abab"]
+    assert numbers == [1, 7, 0, "1,234.50", "–", "−0.25 %", "0.00 %", "0xababab…abab",
+                       "0.018", "0", "5,183.4"]  # fmt: skip
 
 
 async def test_what_the_venue_says_is_text_and_never_markup(venue: FakeVenue):

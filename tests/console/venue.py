@@ -196,7 +196,7 @@ class FakeVenue:
 
 METHODS: dict[str, Callable[[FakeVenue, dict[str, Any]], Any]] = {
     "public/get_time": lambda venue, _: next(iter(venue.markets.values())).time,
-    "public/status": lambda venue, _: {"locked": False, "engine": "spec", "unsafe": venue.unsafe},
+    "public/status": lambda venue, _: {"locked": "false", "engine": "spec", "unsafe": venue.unsafe},
     "public/get_instruments": lambda venue, params: venue._listed(params),
     "public/get_instrument": lambda venue, params: venue._market(params).instrument(),
     "public/ticker": lambda venue, params: venue._market(params).ticker(),

@@ -121,7 +121,7 @@ async def test_a_get_takes_every_parameter_that_a_post_takes(node):
 async def test_a_contract_without_a_price_is_stale_and_has_none(node):
     shown = await ticker(node, FUTURE)
     assert (shown["state"], shown["mark_price"], shown["index_price"]) == ("stale", None, None)
-    found = (await call(node, "penstock/what_if", subaccount=1, instrument_name=FUTURE, size=1_000))["result"]
+    found = (await call(node, "penstock/what_if", subaccount=1, instrument_name=FUTURE))["result"]
     assert found["state"] == "stale"
 
 

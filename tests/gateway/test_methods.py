@@ -12,7 +12,7 @@ from penstock.protocol.quantities import MICRO
 from penstock.settlement.exits import Claim
 from penstock.venue.clock import DevClock
 from penstock.venue.gateway.batches import ClaimProof, PostedBatch, SettlementRoot
-from venue.harness import BTC, ETH, GENESIS, SEPARATOR, START, Pen, connected, owner, running, submit
+from venue.harness import BTC, ETH, GENESIS, SEPARATOR, START, Pen, connected, credit, owner, running, submit
 
 PRICE = 600_000
 PARAMETERS = {
@@ -74,7 +74,7 @@ async def test_the_node_says_its_time_version_engine_and_what_is_unsafe(node):
     engine = node.engine.name
     assert engine in {"native", "spec"}
     unsafe = ["Dev keys", "Dev clock", "no signed receipts"]
-    assert status == {"locked": False, "engine": engine, "unsafe": unsafe, "reason": None}
+    assert status == {"locked": "false", "engine": engine, "unsafe": unsafe, "reason": None}
 
 
 async def test_every_response_carries_what_deribits_clients_read(node):
@@ -95,7 +95,31 @@ async def test_instruments_are_listed_in_units_a_client_can_trade_in(node):
     assert (btc["kind"], btc["settlement_period"], btc["taker_commission"]) == ("future", "perpetual", 0.0003)
     assert [i["base_currency"] for i in await result(node, "public/get_instruments", currency="ETH")] == ["ETH"]
     assert await result(node, "public/get_instruments", kind="option") == []
-    assert (await error(node, "public/get_instrument", instrument_name="DOGE"))["code"] == 13020
+    unknown = await error(node, "public/get_instrument", instrument_name="DOGE")
+    assert (unknown["code"], unknown["data"]["reason"]) == (13020, "no instrument 'DOGE'")
+    for wrong, allowed in (
+        ({"kind": "spot"}, "future, option or any"),
+        ({"currency": "doge"}, "BTC, ETH, USDC or any"),
+    ):
+        refused = await error(node, "public/get_instruments", **wrong)
+        assert (refused["code"], refused["data"]["param"], refused["data"]["allowed"]) == (-32602, *wrong, allowed)
+        assert repr(*wrong.values()) in refused["data"]["reason"]
+
+
+async def test_ccxts_deribit_reads_the_markets_of_another_url(node):
+    ccxt = pytest.importorskip("ccxt")
+    await trade(node, Pen())
+    pen = Pen(START + 100)
+    await submit(node, pen.seal(pen.order(1, BUY, PRICE - 1, 100)))
+
+    def read():
+        exchange = ccxt.deribit({"urls": {"api": {"rest": node.url.rstrip("/")}}})
+        exchange.load_markets()
+        symbol = exchange.markets_by_id[BTC][0]["symbol"]
+        book, [traded] = exchange.fetch_order_book(symbol), exchange.fetch_trades(symbol)
+        return symbol, exchange.fetch_ticker(symbol)["last"], book["bids"], traded["price"]
+
+    assert await asyncio.to_thread(read) == ("BTC/USDC:USDC", 60_000.0, [[59_999.9, 0.001]], 60_000.0)
 
 
 async def test_the_order_book_is_best_first_and_cut_at_the_depth(node):
@@ -185,6 +209,24 @@ async def test_the_domain_is_what_wallets_sign_under(node):
     domain = await result(node, "penstock/get_domain")
     assert domain["separator"] == "0x" + SEPARATOR.hex() and domain["ruleset"] == "0x" + GENESIS.ruleset().hex()
     assert (domain["name"], domain["version"], domain["chain_id"]) == ("Penstock", "1", 31337)
+
+
+async def test_what_is_not_an_envelopes_hex_is_refused_with_what_is(node):
+    for envelope in ("zz", "0", "0xzz"):
+        refused = await error(node, "penstock/submit", envelope=envelope)
+        assert (refused["code"], refused["data"]["param"]) == (-32602, "envelope")
+        assert refused["data"]["allowed"] == "hex of one envelope of at most 65,536 bytes, 0x or not"
+
+
+async def test_what_a_fill_in_a_market_without_a_price_would_leave_is_not_counted_at_a_mark_of_0(tmp_path):
+    async with running(tmp_path, funded=False) as node:
+        await credit(node, 1)
+        for given in ({}, {"price": PRICE}):
+            refused = await error(node, "penstock/what_if", subaccount=1, instrument_name=BTC, size=1_000, **given)
+            assert (refused["code"], refused["data"]["param"]) == (-32602, "price")
+            assert refused["data"]["reason"].startswith("PRICE_STALE: the market has no price yet")
+        as_it_is = await result(node, "penstock/what_if", subaccount=1, instrument_name=BTC)
+        assert (as_it_is["initial_margin"], as_it_is["state"]) == ("0.000000", "stale")
 
 
 async def test_roots_are_the_engines_at_the_sequence_they_name(node):

@@ -82,11 +82,16 @@ def config(home, **changes):
     return replace(NodeConfig(home, GENESIS, keepers=None, disk_reserve=0, segment_bytes=1 << 20), **changes)
 
 
-async def fund(node, accounts=3, cash=1_000_000 * MICRO):
-    """Credit each subaccount, and give both markets a price."""
+async def credit(node, accounts=3, cash=1_000_000 * MICRO):
+    """Credit each subaccount."""
     for subaccount in range(1, accounts + 1):
         deposit = CreditDeposit(subaccount - 1, subaccount, owner(subaccount).address, cash, 1)
         assert (await node.sequencer.submit_local(deposit)).outcomes[0].reason is None
+
+
+async def fund(node, accounts=3, cash=1_000_000 * MICRO):
+    """Credit each subaccount, and give both markets a price."""
+    await credit(node, accounts, cash)
     pen = Pen()
     for market, index in ((0, 600_000), (1, 300_000)):
         answer = await submit(node, pen.price(index, node.clock.now(), market))

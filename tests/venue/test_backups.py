@@ -4,14 +4,15 @@ import io
 import tarfile
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.protocol.quantities import MICRO
 from penstock.venue.backups import BackupWrong, back_up, restore
-from penstock.venue.doctor import GOOD, WRONG, look_over
+from penstock.venue.doctor import GOOD, WORTH_KNOWING, WRONG, look_over
 from penstock.venue.journal import JournalError
 from penstock.venue.recovery import take_snapshot
 
-from .harness import GENESIS, START, Pen, running
+from .harness import GENESIS, START, Pen, credit, running
 from .test_snapshots import trade
 
 
@@ -135,7 +136,14 @@ async def test_the_doctor_names_what_is_wrong_and_touches_nothing(tmp_path):
 
 
 async def test_a_clock_behind_the_journal_is_named(tmp_path):
+    async with running(tmp_path, genesis=replace(GENESIS, chain_id=1), funded=False) as node:
+        await credit(node, 1)
+    seen = {one.about: one for one in look_over(tmp_path, lambda: START - 3_600 * MICRO)}
+    assert seen["clock"].verdict == WRONG and "3600 s ahead" in seen["clock"].seen
+
+
+async def test_a_dev_clock_begun_ahead_is_worth_knowing_and_not_wrong(tmp_path):
     async with running(tmp_path):
         pass
     seen = {one.about: one for one in look_over(tmp_path, lambda: START - 3_600 * MICRO)}
-    assert seen["clock"].verdict == WRONG and "3600 s ahead" in seen["clock"].seen
+    assert seen["clock"].verdict == WORTH_KNOWING and "a Dev clock" in seen["clock"].seen

@@ -10,10 +10,10 @@ import typer
 
 from penstock.cli.orders import read_key
 from penstock.cli.output import print_json, print_pairs, refuse
-from penstock.cli.queries import DEFAULT_URL, AsJson, Url, ask
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask
 from penstock.settlement.chain import ChainError
 from penstock.settlement.exits import Claim, ClaimRefused, claim_payload, read_claim, verify_claim
-from penstock.settlement.rpc import Rpc
+from penstock.settlement.rpc import Rpc, RpcError
 from penstock.settlement.wallet import Wallet
 from penstock.simulation.accounts import local_accounts
 
@@ -26,6 +26,7 @@ KeyFile = Annotated[
 ]  # fmt: skip
 
 
+@accounts.command("prove")
 def prove_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """The arguments of `Vault.claim` in its order, against the newest batch: keep them until that batch is final."""
     proof = ask(url, "penstock/get_proof", {"subaccount": subaccount})
@@ -35,6 +36,7 @@ def prove_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = Fal
         print_pairs(proof | {"siblings": f"[{','.join(proof['siblings'])}]"})
 
 
+@accounts.command("claim")
 def claim_account(
     subaccount: int,
     rpc: Annotated[str, typer.Option(help="The chain's JSON-RPC, http[s]://HOST:PORT.")],
@@ -57,12 +59,26 @@ def claim_account(
         claim = read_claim(told)
         if claim.subaccount != subaccount:
             raise ValueError(f"the proof is of subaccount {claim.subaccount}")
-        found = pay_out(Wallet(Rpc.to(rpc), secret), domain, claim, wait)
+        chain = Rpc.to(rpc)
+        check_chain(chain, rpc)
+        found = pay_out(Wallet(chain, secret), domain, claim, wait)
     except (ChainError, ClaimRefused, ValueError) as error:
         raise refuse(f"claim: {error}") from error
     except OSError as error:
         raise refuse(f"no chain answers at {rpc}: {error}") from error
     (print_json if as_json else print_pairs)(found)
+
+
+def check_chain(chain: Rpc, url: str) -> None:
+    """Whether a chain is there at all. Raises ClaimRefused where something else answers, OSError where nothing does."""
+    try:
+        int(chain.request("eth_chainId"), 16)
+    except (RpcError, TypeError, ValueError) as error:
+        raise ClaimRefused(f"{url} is not a chain's JSON-RPC") from error
+    except ConnectionError as error:
+        if isinstance(error.__cause__, ValueError):
+            raise ClaimRefused(f"{url} is not a chain's JSON-RPC") from error
+        raise
 
 
 def pay_out(wallet: Wallet, domain: dict[str, Any], claim: Claim, wait: float) -> dict[str, Any]:

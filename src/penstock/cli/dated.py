@@ -2,13 +2,11 @@
 
 import asyncio
 import signal
-import sys
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
-from penstock.cli.output import REMARKS, print_json, print_pairs, refuse
+from penstock.cli.output import REMARKS, UNITS, print_json, print_pairs, refuse, reporter
 from penstock.cli.queries import DEFAULT_URL, AsJson, Url
 from penstock.participants.client import GatewayError
 from penstock.simulation.dated.run import run_dated
@@ -32,21 +30,18 @@ def run(
     What anybody lists meanwhile is played too. The guest is closed and withdrawn with everybody, unless --keep.
     """
 
-    def report(figures: dict[str, Any]) -> None:
-        if lines:
-            sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
-            sys.stdout.buffer.flush()
-        elif sys.stderr.isatty():
-            REMARKS.print(f"{figures['phase']}: {figures['taker_fills']}", end="\r")
-
+    report = reporter("dated", "taker_fills", lines)
     try:
         found = asyncio.run(_run(url, seconds, report, close=not keep))
     except (GatewayError, ConnectionError, OSError, ValueError) as error:
         raise refuse(f"dated: {error}") from error
     if lines:
         report({"phase": "done", **found})
+    elif as_json:
+        print_json(found)
     else:
-        (print_json if as_json else print_pairs)(found)
+        REMARKS.print(UNITS, highlight=False, soft_wrap=True)
+        print_pairs(found)
 
 
 async def _run(url: str, seconds: float | None, report: Any, *, close: bool) -> dict[str, Any]:

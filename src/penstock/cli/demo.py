@@ -13,7 +13,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from penstock.cli.output import REMARKS, print_json, print_pairs, refuse
+from penstock.cli.output import REMARKS, UNITS, print_json, print_pairs, refuse
 from penstock.cli.queries import AsJson
 from penstock.cli.replays import Pace, Recording, read_levels, read_pace
 from penstock.engine.native import available
@@ -73,7 +73,11 @@ def run_demo(
         raise refuse(f"demo: {_plain(error, port)}") from error
     if report:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
-    (print_json if as_json else print_pairs)(found)
+    if as_json:
+        print_json(found)
+    else:
+        REMARKS.print(UNITS, highlight=False, soft_wrap=True)
+        print_pairs(found)
     wrong = problems(found)
     if wrong:
         raise refuse("demo: " + "; ".join(wrong))

@@ -1,47 +1,127 @@
 """The `penstock` command."""
 
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from penstock import __version__
-from penstock.cli.claims import claim_account, prove_account
-from penstock.cli.dated import dated
-from penstock.cli.demo import run_demo, run_up
-from penstock.cli.homes import run_backup, run_doctor, run_follow, run_restore
-from penstock.cli.journals import journals
-from penstock.cli.oracle import oracles
-from penstock.cli.orders import orders
-from penstock.cli.queries import accounts, batches, markets
-from penstock.cli.receipts import receipts
-from penstock.cli.replays import replays
-from penstock.cli.simulations import run_simulation
-from penstock.cli.snapshots import snapshots
+
+PLACES: Final = {
+    "demo": ("demo", "run_demo"),
+    "up": ("demo", "run_up"),
+    "sim": ("simulations", "run_simulation"),
+    "backup": ("homes", "run_backup"),
+    "restore": ("homes", "run_restore"),
+    "doctor": ("homes", "run_doctor"),
+    "follow": ("homes", "run_follow"),
+    "account": ("claims", "accounts"),
+    "market": ("listings", "markets"),
+    "batch": ("queries", "batches"),
+    "dated": ("dated", "dated"),
+    "journal": ("journals", "journals"),
+    "oracle": ("oracle", "oracles"),
+    "order": ("orders", "orders"),
+    "receipts": ("receipts", "receipts"),
+    "replay": ("replays", "replays"),
+    "snapshot": ("snapshots", "snapshots"),
+}
+"""Which module of this folder has which command, or group of them."""
+
+
+def _imported(module: str) -> ModuleType:
+    """A module of this folder, by imports that whoever reads the code can follow."""
+    match module:
+        case "claims":
+            from penstock.cli import claims
+
+            return claims
+        case "dated":
+            from penstock.cli import dated
+
+            return dated
+        case "demo":
+            from penstock.cli import demo
+
+            return demo
+        case "homes":
+            from penstock.cli import homes
+
+            return homes
+        case "journals":
+            from penstock.cli import journals
+
+            return journals
+        case "listings":
+            from penstock.cli import listings
+
+            return listings
+        case "oracle":
+            from penstock.cli import oracle
+
+            return oracle
+        case "orders":
+            from penstock.cli import orders
+
+            return orders
+        case "queries":
+            from penstock.cli import queries
+
+            return queries
+        case "receipts":
+            from penstock.cli import receipts
+
+            return receipts
+        case "replays":
+            from penstock.cli import replays
+
+            return replays
+        case "simulations":
+            from penstock.cli import simulations
+
+            return simulations
+        case "snapshots":
+            from penstock.cli import snapshots
+
+            return snapshots
+    raise ModuleNotFoundError(f"penstock.cli has no {module!r}")
+
+
+class WhenAskedFor(TyperGroup):
+    """Imports a command when it is asked for: all of them together take two seconds."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: dict[str, Any] = dict.fromkeys(PLACES)  # the names, of which one is meant by a mistyped one
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """See click.Group."""
+        return list(PLACES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """See click.Group."""
+        if cmd_name not in PLACES:
+            return None
+        module, name = PLACES[cmd_name]
+        found = getattr(_imported(module), name)
+        if isinstance(found, typer.Typer):
+            command: Any = get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+            alone.command(cmd_name)(found)
+            command = get_command(alone)
+        command.name = cmd_name
+        return command
+
 
 app = typer.Typer(
+    cls=WhenAskedFor,
     help="Penstock: a non-custodial derivatives venue. Not audited; not for real money.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.command("demo")(run_demo)
-app.command("up")(run_up)
-app.command("sim")(run_simulation)
-app.command("backup")(run_backup)
-app.command("restore")(run_restore)
-app.command("doctor")(run_doctor)
-app.command("follow")(run_follow)
-accounts.command("prove")(prove_account)
-accounts.command("claim")(claim_account)
-app.add_typer(accounts, name="account")
-app.add_typer(markets, name="market")
-app.add_typer(batches, name="batch")
-app.add_typer(dated, name="dated")
-app.add_typer(journals, name="journal")
-app.add_typer(oracles, name="oracle")
-app.add_typer(orders, name="order")
-app.add_typer(receipts, name="receipts")
-app.add_typer(replays, name="replay")
-app.add_typer(snapshots, name="snapshot")
 
 
 def _print_version(wanted: bool) -> None:

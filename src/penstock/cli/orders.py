@@ -3,18 +3,21 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import aiohttp
 import typer
+from typer.core import TyperCommand
 
-from penstock.cli.output import print_json, print_pairs, refuse, refuse_for
-from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask
+from penstock.cli.output import plain, print_json, print_pairs, refuse, sentence_of
+from penstock.cli.queries import DEFAULT_URL, AsJson, Url, accounts, ask, in_usdc, said, unanswered
 from penstock.participants.client import GatewayClient, GatewayError
 from penstock.participants.session import Session
 from penstock.protocol.commands import BUY, GOOD_TIL_CANCELLED, IMMEDIATE_OR_CANCEL, SELL, Record
+from penstock.protocol.quantities import ORDER_SIZE_BITS, POSITION_BITS, PRICE_BITS, WITHDRAWN_BITS
 from penstock.protocol.signing import CURVE_ORDER, Signer
 from penstock.simulation.accounts import guest
 
@@ -28,15 +31,37 @@ Key = Annotated[
     ),
 ]  # fmt: skip
 Slot = Annotated[int, typer.Option(help="Slot that holds the order.", min=16, max=4095)]
-_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+_NEGATIVE = re.compile(r"-\.?[0-9].*")
 Outcome = dict[str, Any]
-Say = Callable[[Outcome], str]
-"""An accepted outcome as a person wants it."""
-Build = Callable[[GatewayClient, Session], Awaitable[tuple[Record, Say]]]
-"""The record to sign, and how to tell what became of it."""
 
 
-@orders.command("place")
+async def _by_the_list(reason: str) -> str:
+    return sentence_of(reason)
+
+
+@dataclass(frozen=True)
+class Act:
+    """The record to sign, an accepted outcome as a person wants it, and a refusal's reason in a sentence."""
+
+    record: Record
+    say: Callable[[Outcome], str]
+    why: Callable[[str], Awaitable[str]] = _by_the_list
+
+
+Build = Callable[[GatewayClient, Session], Awaitable[Act]]
+
+
+class TakesNumbers(TyperCommand):
+    """A negative number is an argument, to be refused as a number and not as an option that there is not."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click.Command."""
+        ctx.ignore_unknown_options = any(map(_NEGATIVE.fullmatch, args))
+        return super().parse_args(ctx, args)
+
+
+@orders.command("place", cls=TakesNumbers)
 def place(
     instrument: Annotated[str, typer.Argument(help="As `penstock market list` names it.")],
     side: Annotated[str, typer.Argument(help="buy or sell.")],
@@ -51,23 +76,34 @@ def place(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Place an order: INSTRUMENT buy|sell AMOUNT (coin) PRICE (USD). On an occupied slot it replaces."""
+    """Place an order: INSTRUMENT buy|sell AMOUNT (coin) PRICE (USD). On an occupied slot it replaces.
+
+    With --json `filled` is in size units and `average_price` in price units, as `public/get_instrument` names them.
+    """
     if side not in ("buy", "sell"):
         raise typer.BadParameter(f"side {side!r}: buy or sell")
 
-    async def build(client: GatewayClient, session: Session) -> tuple[Record, Say]:
+    async def build(client: GatewayClient, session: Session) -> Act:
         listed = await client.call("public/get_instrument", {"instrument_name": instrument})
+        tick, lot = (plain(listed[step]) for step in ("tick_size", "min_trade_amount"))
+
+        async def why(reason: str) -> str:
+            if reason in ("PRICE_OFF_TICK", "SIZE_OFF_LOT"):
+                return f"{sentence_of(reason)} (tick {tick} USD, lot {lot} {listed['base_currency']})"
+            shown = " `penstock account what-if` shows what it would leave." if reason == "MARGIN_TOO_LOW" else ""
+            return sentence_of(reason) + shown
+
         order = session.place(
             slot,
             listed["instrument_id"],
             BUY if side == "buy" else SELL,
-            to_units("price", price, listed["price_unit"]),
-            to_units("amount", amount, listed["size_unit"]),
+            to_units("price", price, listed["price_unit"], PRICE_BITS, "USD", tick),
+            to_units("amount", amount, listed["size_unit"], ORDER_SIZE_BITS, listed["base_currency"], lot),
             time_in_force=IMMEDIATE_OR_CANCEL if immediate else GOOD_TIL_CANCELLED,
             post_only=post_only,
             reduce_only=reduce_only,
         )
-        return order, lambda outcome: f"slot {slot}: {filled(outcome, order.size, listed)}"
+        return Act(order, lambda outcome: f"slot {slot}: {filled(outcome, order.size, listed)}", why)
 
     send(build, subaccount, key, url, as_json)
 
@@ -82,8 +118,8 @@ def cancel(
 ) -> None:
     """Cancel the order in a slot."""
 
-    async def build(_: GatewayClient, session: Session) -> tuple[Record, Say]:
-        return session.cancel(slot), lambda _: f"cancelled the order in slot {slot}"
+    async def build(_: GatewayClient, session: Session) -> Act:
+        return Act(session.cancel(slot), lambda _: f"cancelled the order in slot {slot}")
 
     send(build, subaccount, key, url, as_json)
 
@@ -92,13 +128,13 @@ def cancel(
 def cancel_all(subaccount: Subaccount = None, key: Key = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Kill every order of the subaccount."""
 
-    async def build(_: GatewayClient, session: Session) -> tuple[Record, Say]:
-        return session.cancel_all(), lambda _: "cancelled every order"
+    async def build(_: GatewayClient, session: Session) -> Act:
+        return Act(session.cancel_all(), lambda _: "cancelled every order")
 
     send(build, subaccount, key, url, as_json)
 
 
-@orders.command("withdraw")
+@orders.command("withdraw", cls=TakesNumbers)
 def withdraw(
     amount: Annotated[str, typer.Argument(help="In USDC.")],
     subaccount: Subaccount = None,
@@ -107,9 +143,20 @@ def withdraw(
     as_json: AsJson = False,
 ) -> None:
     """Withdraw AMOUNT of USDC: `penstock account claim` takes it out once the batch that holds it is final."""
+    units = to_units("amount", amount, "0.000001", WITHDRAWN_BITS, "USDC")
 
-    async def build(_: GatewayClient, session: Session) -> tuple[Record, Say]:
-        return session.withdraw(to_units("amount", amount, "0.000001")), lambda _: f"withdrew {amount} USDC"
+    async def build(client: GatewayClient, session: Session) -> Act:
+        async def why(reason: str) -> str:
+            if reason == "PRICE_STALE":
+                return "A position is in a market without a fresh price: withdraw after its next price, or close it."
+            if reason != "AMOUNT_ABOVE_WITHDRAWABLE":
+                return sentence_of(reason)
+            account = await client.call("penstock/get_subaccount", {"subaccount": session.subaccount})
+            cash, equity, margin = (Decimal(account[name]) for name in ("cash", "equity", "initial_margin"))
+            most = max(Decimal(0), min(cash, equity - margin))
+            return f"{sentence_of(reason)} By this account {most} USDC is withdrawable."
+
+        return Act(session.withdraw(units), lambda _: f"withdrew {amount} USDC", why)
 
     send(build, subaccount, key, url, as_json)
 
@@ -131,11 +178,15 @@ def what_if(
     asked: dict[str, Any] = {"subaccount": subaccount, "instrument_name": instrument}
     for name, amount, sign in (("buy", buy, 1), ("sell", sell, -1)):
         if amount is not None:
-            asked["size"] = sign * to_units(name, amount, listed["size_unit"])
+            asked["size"] = sign * to_units(name, amount, listed["size_unit"], POSITION_BITS, listed["base_currency"])
     if price is not None:
-        asked["price"] = to_units("price", price, listed["price_unit"])
+        asked["price"] = to_units("price", price, listed["price_unit"], PRICE_BITS, "USD")
     found = ask(url, "penstock/what_if", asked)
-    (print_json if as_json else print_pairs)(found)
+    if as_json:
+        print_json(found)
+        return
+    liquidated_at = found["liquidation_price"]
+    print_pairs(in_usdc(found) | {"liquidation_price": liquidated_at and f"{liquidated_at} USD"})
 
 
 def filled(outcome: Outcome, size: int, listed: dict[str, Any]) -> str:
@@ -148,13 +199,17 @@ def filled(outcome: Outcome, size: int, listed: dict[str, Any]) -> str:
     return f"filled {done:f} of {wanted:f} at {average:f} on average"
 
 
-def to_units(name: str, text: str, unit: object) -> int:
-    """A decimal as a whole number of units. Raises typer.BadParameter; never rounds."""
+def to_units(name: str, text: str, unit: object, bits: int, said_in: str, step: str | None = None) -> int:
+    """A decimal as a whole number of units, of at most `bits` bits. Raises typer.BadParameter, saying what it is
+    `said_in` and naming the market's own `step` where it is coarser than the unit; never rounds."""
     if not _DECIMAL.fullmatch(text):
         raise typer.BadParameter(f"{name} {text!r}: a decimal number, such as 0.01, of at most 20 digits")
     units = Decimal(text) / Decimal(str(unit))
     if units != units.to_integral_value() or units <= 0:
-        raise typer.BadParameter(f"{name} {text!r}: a positive multiple of {unit}")
+        raise typer.BadParameter(f"{name} {text!r}: a positive multiple of {step or unit}")
+    if units >= 1 << bits:
+        most = ((1 << bits) - 1) * Decimal(str(unit))
+        raise typer.BadParameter(f"{name} {text!r}: at most {most:f} {said_in}")
     return int(units)
 
 
@@ -164,19 +219,19 @@ def send(build: Build, subaccount: int | None, key: Path | None, url: str, as_js
     signer = Signer(read_key(key)) if key else trader.owner()
     number = trader.subaccount if subaccount is None else subaccount
     try:
-        answer, say = asyncio.run(_send(build, number, signer, url))
-    except (GatewayError, ValueError) as error:
+        answer, act, reason, why = asyncio.run(_send(build, number, signer, url))
+    except GatewayError as error:
+        raise refuse(said(error)) from error
+    except ValueError as error:
         raise refuse(str(error)) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise refuse(f"no venue answers at {url}: {error}") from error
+        raise refuse(unanswered(url, error)) from error
     if as_json:
         print_json(answer)
-    outcomes = answer.get("outcomes", [])
-    reason = answer.get("refused") or next((o["reason"] for o in outcomes if o["reason"]), None)
     if reason:
-        raise refuse_for(reason)
+        raise refuse(f"refused: {reason}: {why}")
     if not as_json:
-        typer.echo(f"sequence {answer['sequence']:,}: {say(outcomes[0])}")
+        typer.echo(f"sequence {answer['sequence']:,}: {act.say(answer['outcomes'][0])}")
 
 
 def read_key(path: Path) -> bytes:
@@ -194,10 +249,12 @@ def read_key(path: Path) -> bytes:
     return secret
 
 
-async def _send(build: Build, subaccount: int, signer: Signer, url: str) -> tuple[Outcome, Say]:
+async def _send(build: Build, subaccount: int, signer: Signer, url: str) -> tuple[Outcome, Act, str | None, str]:
+    """What was answered to which act; the reason where it was refused, and its sentence."""
     async with await GatewayClient.connect(url) as client:
         domain = await client.call("penstock/get_domain")
         session = Session(client, bytes.fromhex(domain["separator"].removeprefix("0x")), subaccount, signer)
-        record, say = await build(client, session)
-        answer: Outcome = await client.call("penstock/submit", {"envelope": "0x" + session.seal(record).hex()})
-        return answer, say
+        act = await build(client, session)
+        answer: Outcome = await client.call("penstock/submit", {"envelope": "0x" + session.seal(act.record).hex()})
+        reason = answer.get("refused") or next((o["reason"] for o in answer["outcomes"] if o["reason"]), None)
+        return answer, act, reason, await act.why(reason) if reason else ""

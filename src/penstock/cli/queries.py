@@ -1,15 +1,25 @@
 """Asking a running venue: accounts, markets, batches. Each command is one call of the public API."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from decimal import Context, Decimal
+from typing import Annotated, Any, Final
 
 import aiohttp
 import typer
 
-from penstock.cli.output import print_json, print_pairs, print_table, refuse
+from penstock.cli.output import ABSENT, print_json, print_pairs, print_table, refuse, utc
 from penstock.participants.client import GatewayClient, GatewayError
+from penstock.protocol.commands import SCOPE_CANCEL, SCOPE_TRADE, SCOPE_WITHDRAW
+from penstock.protocol.instruments import KIND_NAMES
 
+NOT_FOUND: Final = 13_020
+"""The gateway's code where there is no such instrument or subaccount."""
+DIGITS: Final = Context(prec=8)
+SCOPES: Final = {SCOPE_TRADE: "trade", SCOPE_CANCEL: "cancel", SCOPE_WITHDRAW: "withdraw"}
+UNITS: Final = "prices in USD, amounts and volume in coin, volume_usd in USD, price_change in percent"
+MONEY: Final = ("cash", "withdrawn", "equity", "initial_margin", "maintenance_margin")
 DEFAULT_URL = "http://127.0.0.1:8420"
 Url = Annotated[str, typer.Option(envvar="PENSTOCK_URL", help="Where the gateway listens.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -27,11 +37,51 @@ def show_account(subaccount: int, url: Url = DEFAULT_URL, as_json: AsJson = Fals
     if as_json:
         print_json(account)
         return
-    print_pairs({name: value for name, value in account.items() if not isinstance(value, list)})
-    for name in ("positions", "orders", "sessions"):
-        rows = account.get(name) or []
+    print_pairs(in_usdc({name: value for name, value in account.items() if name not in LISTS}))
+    for name, (title, shown) in LISTS.items():
+        rows = [shown(row) for row in account[name]]
         if rows:
-            print_table(name, list(rows[0]), [list(row.values()) for row in rows])
+            print_table(title, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def in_usdc(told: dict[str, Any]) -> dict[str, Any]:
+    """The same with the unit behind each amount of money."""
+    return {name: f"{value} USDC" if name in MONEY else value for name, value in told.items()}
+
+
+def _position(told: dict[str, Any]) -> dict[str, Any]:
+    """Its average price is its entry cost over its size; the mark is the price at which it has its profit."""
+    size, entry, profit = (Decimal(told[name]) for name in ("size", "entry", "unrealised"))
+    return {
+        "instrument_name": told["instrument_name"],
+        "size": told["size"],
+        "average_price": f"{DIGITS.divide(entry, size):f}",
+        "mark_price": f"{DIGITS.divide(entry + profit, size):f}",
+        "unrealised": told["unrealised"],
+        "unsettled_funding": told["unsettled_funding"],
+    }
+
+
+def _session(told: dict[str, Any]) -> dict[str, Any]:
+    scopes = [name for bit, name in SCOPES.items() if told["scopes"] & bit]
+    kinds = [name for kind, name in KIND_NAMES.items() if told["kinds"] & kind]
+    return {
+        "key": told["key"],
+        "session": told["session"],
+        "expires": f"{datetime.fromtimestamp(told['expiry'], UTC):%Y-%m-%d %H:%M:%S}",
+        "slots": f"{told['slot_first']}–{told['slot_last']}",
+        "scopes": "+".join(scopes),
+        "underlyings": "all" if told["underlyings"] == (1 << 64) - 1 else f"{told['underlyings']:#x}",
+        "kinds": "all" if told["kinds"] == (1 << 8) - 1 else "+".join(kinds),
+        "revoked_at": told["revoked_at"] or None,
+    }
+
+
+LISTS: Final[dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]]] = {
+    "positions": ("positions: sizes in coin, prices in USD, the rest in USDC", _position),
+    "orders": ("orders: prices in USD, amounts in coin", dict),
+    "sessions": ("sessions: times in UTC", _session),
+}
 
 
 @markets.command("list")
@@ -64,15 +114,23 @@ def show_settlements(
     if as_json:
         print_json(found)
         return
-    columns = ["subaccount", "position", "index_price", "mark_price", "profit_loss", "timestamp"]
-    print_table(instrument, columns, [[row[c] for c in columns] for row in found["settlements"]])
+    if not found["settlements"] and ask(url, "public/get_instrument", {"instrument_name": instrument})["is_active"]:
+        typer.echo(f"{instrument} has not ended")
+        return
+    columns = ["subaccount", "position", "index_price", "mark_price", "profit_loss", "time, UTC"]
+    rows = [[*(row[c] for c in columns[:-1]), utc(row["timestamp"], fraction=True)] for row in found["settlements"]]
+    print_table(f"{instrument}  positions in coin, prices in USD, profit in USDC", columns, rows)
 
 
 @markets.command("show")
 def show_market(instrument: Instrument, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """State, prices and open interest of one instrument; of an option also its implied volatility and Greeks."""
     found = ask(url, "public/ticker", {"instrument_name": instrument})
-    (print_json if as_json else print_pairs)(found)
+    if as_json:
+        print_json(found)
+    else:
+        heard = f"{utc(found['timestamp'], fraction=True)} UTC" if found["timestamp"] else None
+        print_pairs(found | {"timestamp": heard, "units": UNITS})
 
 
 @markets.command("book")
@@ -104,8 +162,12 @@ def show_trades(
     if as_json:
         print_json(found)
         return
-    columns = ["trade_id", "timestamp", "direction", "price", "amount"]
-    print_table(instrument, columns, [[row[c] for c in columns] for row in found["trades"]])
+    columns = ["trade_id", "time, UTC", "direction", "price", "amount"]
+    rows = [
+        [row["trade_id"], utc(row["timestamp"], fraction=True), *(row[c] for c in columns[2:])]
+        for row in found["trades"]
+    ]
+    print_table(f"{instrument}  prices in USD, amounts in coin", columns, rows)
 
 
 @batches.command("list")
@@ -123,8 +185,8 @@ def list_batches(
 
 def _end_of(instrument: dict[str, Any]) -> str:
     if instrument["settlement_period"] == "perpetual":
-        return "–"
-    return f"{datetime.fromtimestamp(instrument['expiration_timestamp'] / 1_000, UTC):%Y-%m-%d %H:%M}"
+        return ABSENT
+    return utc(instrument["expiration_timestamp"])
 
 
 def ask(url: str, method: str, parameters: dict[str, Any]) -> Any:
@@ -132,9 +194,23 @@ def ask(url: str, method: str, parameters: dict[str, Any]) -> Any:
     try:
         return asyncio.run(_ask(url, method, parameters))
     except GatewayError as error:
-        raise refuse(f"{method}: {error}") from error
+        raise refuse(said(error)) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise refuse(f"no venue answers at {url}: {error}") from error
+        raise refuse(unanswered(url, error)) from error
+
+
+def said(error: GatewayError) -> str:
+    """What the gateway refused, and where to look for what there is."""
+    if error.code != NOT_FOUND:
+        return str(error)
+    return f"{error.reason}; see `penstock market list`" if error.param == "instrument_name" else str(error.reason)
+
+
+def unanswered(url: str, error: Exception) -> str:
+    """That nothing answers, once; why, where it is more than that nobody listens there."""
+    cause = error.__cause__ or error
+    nobody = isinstance(cause, aiohttp.ClientConnectorError | ConnectionRefusedError)
+    return f"no venue answers at {url}" + ("" if nobody else f": {cause}")
 
 
 async def _ask(url: str, method: str, parameters: dict[str, Any]) -> Any:

@@ -2,14 +2,12 @@
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
-from penstock.cli.output import REMARKS, print_json, print_pairs, print_table, refuse
+from penstock.cli.output import REMARKS, UNITS, print_json, print_pairs, print_table, refuse, reporter
 from penstock.cli.queries import DEFAULT_URL, AsJson, Url
 from penstock.participants.client import GatewayError
 from penstock.simulation.recording import RecordingError, load_recording
@@ -41,21 +39,18 @@ def run(
     """Mirror a recording at a venue that has the development accounts funded, then flatten and withdraw everybody."""
     options = ReplayOptions(pace=read_pace(pace), levels=read_levels(levels), seconds=seconds)
 
-    def report(figures: dict[str, Any]) -> None:
-        if lines:
-            sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
-            sys.stdout.buffer.flush()
-        elif sys.stderr.isatty():
-            REMARKS.print(f"{figures['phase']}: {figures.get('tape', '')}", end="\r")
-
+    report = reporter("replay", "tape", lines)
     try:
         found = asyncio.run(_run(url, recording or sample_folder(), options, report, close=not keep))
     except (RecordingError, GatewayError, ConnectionError, OSError, ValueError) as error:
         raise refuse(f"replay: {error}") from error
     if lines:
         report({"phase": "done", **found})
+    elif as_json:
+        print_json(found)
     else:
-        (print_json if as_json else print_pairs)(found)
+        REMARKS.print(UNITS, highlight=False, soft_wrap=True)
+        print_pairs(found)
 
 
 async def _run(url: str, folder: Path, options: ReplayOptions, report: Any, *, close: bool) -> dict[str, Any]:

@@ -68,6 +68,10 @@ class Figures:
                 return state
         return "open" if market.mark_price else "stale"
 
+    def unpriced(self) -> bool:
+        """Whether it waits for its first price."""
+        return not self.market.mark_price and not self.market.flags & EXPIRED
+
     def ticker(self, time: int) -> dict[str, Any]:
         """As `public/ticker` tells it; `time` (venue µs) is where the 24 hours end."""
         market, units = self.market, self.units

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -56,13 +56,10 @@ SignedSize = Annotated[
 PriceUnits = Annotated[int, Meta(ge=0, lt=1 << PRICE_BITS, description="price units, 0 to 2^40 - 1")]
 Channels = Annotated[list[str], Meta(max_length=MOST_CHANNELS, description=f"list of up to {MOST_CHANNELS} names")]
 Currency = Annotated[str, Meta(max_length=16, description="a currency, or any")]
-Kind = Annotated[
-    str, Meta(pattern="^(future|option|spot|future_combo|option_combo|any)$", description="future, option or any")
-]
+Kind = Annotated[Literal["future", "option", "any"], Meta(description="future, option or any")]
 Truth = Annotated[bool, Meta(description="true or false")]
-Envelope = Annotated[
-    str, Meta(min_length=2, max_length=2 * MAX_ENVELOPE + 2, description="hex of one envelope, 0x or not")
-]
+HEX: Final = f"hex of one envelope of at most {MAX_ENVELOPE:,} bytes, 0x or not"
+Envelope = Annotated[str, Meta(min_length=2, max_length=2 * MAX_ENVELOPE + 2, description=HEX)]
 VenueTime = Annotated[int, Meta(ge=0, le=(1 << 63) - 1, description="venue time in µs, not before now")]
 
 
@@ -183,6 +180,7 @@ class Methods:
             "public/get_time": Method(Nothing, lambda _: milliseconds(self._clock.now())),
             "public/test": Method(Nothing, lambda _: {"version": __version__}),
             "public/status": Method(Nothing, self._status),
+            "public/get_currencies": Method(Nothing, self._currencies),
             "public/get_instruments": Method(Listing, self._instruments),
             "public/get_instrument": Method(OneInstrument, lambda p: self._figures(p.instrument_name).instrument()),
             "public/get_order_book": Method(BookRequest, self._order_book),
@@ -212,16 +210,29 @@ class Methods:
     def _figures(self, name: str) -> Figures:
         figures = self._subscriptions.figures.get(name)
         if figures is None:
-            raise RpcError(NOT_FOUND, "not_found", "no such instrument", param="instrument_name")
+            raise RpcError(NOT_FOUND, "not_found", f"no instrument {name!r}", param="instrument_name")
         return figures
 
     def _status(self, _: Nothing) -> dict[str, Any]:
         reason = self._sequencer.unavailable()
-        locked = reason in ("stopped", "disk full", FOLLOWING)
+        locked = "true" if reason in ("stopped", "disk full", FOLLOWING) else "false"
         return {"locked": locked, "engine": self._engine.name, "unsafe": self._unsafe, "reason": reason}
 
+    def _currencies(self, _: Nothing) -> list[dict[str, str]]:
+        """What `currency` may be elsewhere: the coins, and USDC in which all is paid."""
+        return [{"currency": name, "currency_long": name} for name in [*self._coins(), "USDC"]]
+
+    def _coins(self) -> list[str]:
+        """The base coins of all markets, in the order of their first listing."""
+        return list(dict.fromkeys(figures.market.terms.base for figures in self._subscriptions.figures.values()))
+
     def _instruments(self, wanted: Listing) -> list[dict[str, Any]]:
-        currency = wanted.currency.upper()
+        currency, coins = wanted.currency.upper(), self._coins()
+        if currency not in ("ANY", "USDC", *coins):
+            allowed = ", ".join([*coins, "USDC or any"])
+            raise RpcError(
+                INVALID_PARAMS, "Invalid params", f"no currency {wanted.currency!r}", param="currency", allowed=allowed
+            )
         return [
             figures.instrument()
             for figures in self._subscriptions.figures.values()
@@ -284,12 +295,17 @@ class Methods:
         account = self._engine.account(wanted.subaccount)
         await self._durable()
         if account is None:
-            raise RpcError(NOT_FOUND, "not_found", "no such subaccount", param="subaccount")
+            raise _no_subaccount(wanted.subaccount)
         return self._shown_account(account)
 
     async def _what_if(self, wanted: WhatIfRequest) -> dict[str, Any]:
         figures = self._figures(wanted.instrument_name)
         terms = figures.market.terms
+        if wanted.size and figures.unpriced():
+            # Its margin would be counted at a mark of 0, whatever the price of the fill: nothing, and wrong.
+            reason = "PRICE_STALE: the market has no price yet, and margin is counted at its mark"
+            allowed = "any, once the market has its first price; until then only a size of 0"
+            raise RpcError(INVALID_PARAMS, "Invalid params", reason, param="price", allowed=allowed)
         price = figures.market.mark_price if wanted.price is None else wanted.price
         try:
             found = self._engine.what_if(wanted.subaccount, terms.market, wanted.size, price)
@@ -297,7 +313,7 @@ class Methods:
             raise RpcError(INVALID_PARAMS, "Invalid params", str(error), param="size") from error
         await self._durable()
         if found is None:
-            raise RpcError(NOT_FOUND, "not_found", "no such subaccount", param="subaccount")
+            raise _no_subaccount(wanted.subaccount)
         liquidated_at = found.liquidation_price
         return {
             "equity": exact_dollars(found.equity),
@@ -345,7 +361,7 @@ class Methods:
         nonces = self._engine.guard_nonces(wanted.subaccount, slots)
         await self._durable()
         if nonces is None:
-            raise RpcError(NOT_FOUND, "not_found", "no such subaccount", param="subaccount")
+            raise _no_subaccount(wanted.subaccount)
         return {str(slot): nonce for slot, nonce in zip(slots, nonces, strict=True)}
 
     async def _roots(self, _: Nothing) -> dict[str, Any]:
@@ -386,7 +402,7 @@ class Methods:
         try:
             envelope = bytes.fromhex(wanted.envelope.removeprefix("0x"))
         except ValueError as error:
-            raise RpcError(INVALID_PARAMS, "Invalid params", "not hex", param="envelope") from error
+            raise RpcError(INVALID_PARAMS, "Invalid params", "not hex", param="envelope", allowed=HEX) from error
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def reply(answer: Answer) -> None:
@@ -415,6 +431,10 @@ class Methods:
             await self._sequencer.durable(sequence)
         except NodeStopped as error:
             raise RpcError(UNAVAILABLE, "system_maintenance", "unavailable: the journal cannot be written") from error
+
+
+def _no_subaccount(number: int) -> RpcError:
+    return RpcError(NOT_FOUND, "not_found", f"no such subaccount: {number}", param="subaccount")
 
 
 def _parse_slots(text: str) -> list[int]:
