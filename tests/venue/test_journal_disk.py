@@ -81,7 +81,7 @@ def test_a_full_disk_is_met_by_preparing_and_gives_way_when_there_is_space(tmp_p
             sequence += 1
             journal.append(sequence, 300, (), b"x" * 400)
             journal.sync()
-        with pytest.raises(JournalFull, match="no space for a segment of 65536 bytes"):
+        with pytest.raises(JournalFull, match="no room for a segment of 65536 bytes"):
             while True:
                 journal.prepare()
         assert not list(journal.path.glob("*.preparing")), "half a segment is given back"
@@ -176,3 +176,23 @@ def test_commands_may_be_appended_while_a_slow_disk_syncs(tmp_path, monkeypatch)
     journal.sync()
     assert [r.sequence for r in journal.read()] == [1, 2]
     journal.close()
+
+
+def test_a_segment_for_which_there_is_no_descriptor_is_made_once_there_is(tmp_path, monkeypatch):
+    store(tmp_path)
+    journal = open_journal(tmp_path, segment_bytes=1 << 16)
+    sequence = 3
+    while not journal.wants_segment():
+        sequence += 1
+        journal.append(sequence, 300, (), b"x" * 400)
+        journal.sync()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", fails(errno.EMFILE))
+        with pytest.raises(JournalFull, match=r"no room for a segment of 65536 bytes: .*Too many open files"):
+            journal.prepare()
+    while journal.wants_segment():
+        journal.prepare()
+    journal.append(sequence + 1, 300, (), b"y" * 400)
+    journal.sync()
+    journal.close()
+    assert [record[0] for record in read_back(tmp_path)] == list(range(1, sequence + 2))

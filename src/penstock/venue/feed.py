@@ -32,6 +32,7 @@ HELLO: Final = b"H"
 GROUP: Final = b"G"
 MARK: Final = b"M"
 ENDED: Final = b"E"
+MOST_FOLLOWERS: Final = 64
 MOST_WAITING: Final = 64 << 20
 """Bytes that may wait for a follower before it is cut off: it comes back and goes on from its own journal."""
 _BEGIN: Final = Layout(">Q32s")
@@ -61,6 +62,8 @@ class Feed:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One follower, as long as it stays."""
+        if len(self._followers) >= MOST_FOLLOWERS:
+            raise web.HTTPServiceUnavailable(text="too many followers\n")
         socket = web.WebSocketResponse(max_msg_size=1 << 10, compress=False, heartbeat=30.0)
         await socket.prepare(request)
         follower = _Follower()

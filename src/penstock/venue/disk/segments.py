@@ -29,7 +29,8 @@ _HEADER: Final = Layout(">8sH32s32sQQ32sI")
 _SUFFIX: Final = ".segment"
 _SLICE: Final = 4 << 20
 """Bytes of zeros written before the next sync gets its turn."""
-_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FOR_NOW: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""No space for a segment, or no descriptor for its file: what is wrong with neither disk nor journal, and may pass."""
 
 
 class Identity(Struct, frozen=True):
@@ -185,7 +186,7 @@ class Preparation:
     def go_on(self) -> bool:
         """Write one slice; True once the segment is there. Raises JournalFull, having given its space back.
 
-        Raises JournalBroken for any other failure of the disk.
+        Raises JournalBroken for any failure of the disk that is not for now.
         """
         try:
             if self._descriptor < 0:
@@ -214,8 +215,8 @@ class Preparation:
     def _give_up(self, error: OSError) -> None:
         self.abandon()
         self._made = 0
-        if error.errno not in _NO_SPACE:
+        if error.errno not in _FOR_NOW:
             raise JournalBroken(f"{self._path}: preparing a segment failed: {error}") from error
         # Half a segment of zeros helps nobody on a full disk.
         self._path.unlink(missing_ok=True)
-        raise JournalFull(f"{self._path}: no space for a segment of {self._length} bytes: {error}") from error
+        raise JournalFull(f"{self._path}: no room for a segment of {self._length} bytes: {error}") from error

@@ -12,6 +12,7 @@ from penstock.protocol.quantities import MAX_ENVELOPE
 from penstock.venue.feed import PATH, Feed
 from penstock.venue.gateway import signed
 from penstock.venue.gateway.consumer import MOST_BYTES, MOST_MESSAGES, Consumer
+from penstock.venue.gateway.door import Door
 from penstock.venue.gateway.pages import Pages
 from penstock.venue.gateway.rpc import INVALID_REQUEST, PARSE_ERROR, Rpc, RpcError
 from penstock.venue.gateway.strict_json import JsonRefusal, parse
@@ -29,17 +30,22 @@ LEAVING_TIME: Final = 2.0
 """Seconds the last replies have to leave when the node stops."""
 PING: Final = 30.0
 MOST_SOCKETS: Final = 1_024
+MOST_CONNECTIONS: Final = 2_048
+IDLE_TIME: Final = 30.0
+"""Seconds a connection may ask nothing, or be about to."""
 _encode: Final = msgspec.json.Encoder().encode
 _PUBLIC_READ: Final = {"Access-Control-Allow-Origin": "*"}
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class GatewayLimits(msgspec.Struct, frozen=True):
-    """How much one connection may cost."""
+    """How much one connection may cost, and how many there may be; `idle_time` in s."""
 
     queued_messages: int = MOST_MESSAGES
     queued_bytes: int = MOST_BYTES
     sockets: int = MOST_SOCKETS
+    connections: int = MOST_CONNECTIONS
+    idle_time: float = IDLE_TIME
 
 
 class Gateway:
@@ -62,7 +68,8 @@ class Gateway:
         self._subscriptions = subscriptions
         self._limits = limits or GatewayLimits()
         self._consumers: set[Consumer] = set()
-        application = web.Application(client_max_size=MOST_BODY)
+        self._door = Door(self._limits.connections, self._limits.idle_time)
+        application = web.Application(client_max_size=MOST_BODY, middlewares=[self._door.attend])
         application.add_routes(
             [
                 web.post("/api/v2", self._post),
@@ -73,20 +80,19 @@ class Gateway:
                 *([web.get(PATH, feed.serve)] if feed else []),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
 
     async def start(self, host: str, port: int) -> str:
         """Listen; port 0 takes a free one. Returns the URL."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        address = self._runner.addresses[0]
-        name = f"[{address[0]}]" if ":" in address[0] else address[0]
-        self.url = f"http://{name}:{address[1]}/"
+        assert self._runner.server is not None, "set up"
+        found, port = await self._door.open(self._runner.server, host, port)
+        self.url = f"http://[{found}]:{port}/" if ":" in found else f"http://{found}:{port}/"
         return self.url
 
     async def stop(self) -> None:
-        """Close every connection and stop listening."""
+        """Stop listening and close every connection."""
+        await self._door.close()
         leaving = [asyncio.ensure_future(consumer.leave()) for consumer in self._consumers]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVING_TIME)
@@ -104,6 +110,10 @@ class Gateway:
         return _respond(response, good, _PUBLIC_READ if name.startswith("public/") else {})
 
     async def _post(self, request: web.Request) -> web.Response:
+        encoding = request.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            error = RpcError(INVALID_REQUEST, "Invalid Request", f"a body in {encoding[:32]!r}: none but plain ones")
+            return _respond(self._rpc.refuse(error), False, status=415)
         try:
             body = await asyncio.wait_for(request.read(), BODY_TIME)
         except web.HTTPRequestEntityTooLarge:

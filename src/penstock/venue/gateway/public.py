@@ -44,7 +44,7 @@ InstrumentName = Annotated[str, Meta(max_length=64, description="an instrument_n
 Depth = Annotated[int, Meta(ge=1, le=1000, description="integer, 1 to 1000")]
 TradeCount = Annotated[int, Meta(ge=1, le=KEPT_TRADES, description=f"integer, 1 to {KEPT_TRADES}")]
 BatchCount = Annotated[int, Meta(ge=1, le=1000, description="integer, 1 to 1000")]
-GroupNumber = Annotated[int, Meta(ge=1, le=(1 << 63) - 1, description="a group's number, from 1")]
+GroupNumber = Annotated[int, Meta(ge=1, le=(1 << 53) - 1, description="a group's number, 1 to 2^53 - 1")]
 ReceiptCount = Annotated[int, Meta(ge=1, le=1000, description="integer, 1 to 1000")]
 Subaccount = Annotated[int, Meta(ge=0, lt=MAX_SUBACCOUNTS, description=f"integer, 0 to {MAX_SUBACCOUNTS - 1}")]
 SlotList = Annotated[
