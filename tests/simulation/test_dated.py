@@ -139,9 +139,10 @@ async def test_without_prices_it_says_what_it_waits_for_and_ends_with_one_line(t
         )
         said, why = (text.decode().splitlines() for text in await process.communicate())
         assert (process.returncode, said) == (1, [])
-        assert why[0] == "waiting for prices of BTC, ETH"
-        assert why[1:] == [
-            "dated: stopped before there were prices of BTC, ETH; penstock replay run --keep brings some"
+        assert why == [
+            "dated: preparing",
+            "waiting for prices of BTC, ETH",
+            "dated: stopped before there were prices of BTC, ETH; penstock replay run --keep brings some",
         ]
         waited = Counter()
         stop = asyncio.Event()

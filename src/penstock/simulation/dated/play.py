@@ -63,6 +63,7 @@ class DatedPlay:
         self._indices: dict[str, int] = {}
         self._quoted: dict[int, tuple[int, int]] = {}
         self._slots: dict[tuple[int, int], int] = {}
+        self.trading = False
         self._stopping = False
 
     def stop(self) -> None:
@@ -85,6 +86,7 @@ class DatedPlay:
 
     async def run(self) -> None:
         """Price, quote and take once every second of venue time, until stopped."""
+        self.trading = True
         last = refreshed = 0
         while not self._stopping:
             await self._client.read_time()

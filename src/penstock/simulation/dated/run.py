@@ -38,7 +38,7 @@ async def run_dated(
 
 async def _watch(play: DatedPlay, stop: asyncio.Event, report: Report) -> None:
     while True:
-        report({"phase": "trading", **play.statistics.summary()})
+        report({"phase": "trading" if play.trading else "preparing", **play.statistics.summary()})
         try:
             await asyncio.wait_for(stop.wait(), REPORT_SECONDS)
         except TimeoutError:
