@@ -20,6 +20,7 @@ from penstock.venue.oracle.decisions import Outcome
 from penstock.venue.oracle.endpoint import ask_status
 from penstock.venue.oracle.oracle import Oracle
 from penstock.venue.oracle.port import Listed
+from penstock.venue.oracle.room import Room
 from penstock.venue.oracle.volatility import flat_in_time, surfaces
 
 from .harness import START
@@ -315,7 +316,7 @@ async def test_a_proposal_that_waited_until_its_slot_was_over_is_withheld(tmp_pa
         proposed.append(terms.name)
         await asyncio.sleep(0.2)
 
-    oracle.propose, room = slow, asyncio.Semaphore(1)
+    oracle.propose, room = slow, Room(1)
     oracle._markets[contract.market] = contract
     await asyncio.gather(*(oracle._propose_soon(terms, 0, room) for terms in (contract, contract, DATED.markets[0])))
     assert sorted(proposed) == ["BTC_USDC-15NOV23", "BTC_USDC-PERPETUAL"]
