@@ -177,3 +177,45 @@ async def test_losing_the_connection_fails_everything_that_waits_and_everything_
 async def test_nobody_listening_is_said_with_the_address():
     with pytest.raises(ConnectionLost, match=r"no gateway at http://127\.0\.0\.1:9"):
         await GatewayClient.connect("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("told", ["abc", None, {}, 1e308, 1 << 53, -1, True, 1.0])
+async def test_a_time_that_is_none_is_said_and_the_connection_closed(gateway, told):
+    async def answer(call):
+        await gateway.say({"id": call["id"], "result": told})
+
+    gateway.serve_call = answer
+    with pytest.raises(ConnectionLost, match="is no venue: its time is"):
+        await GatewayClient.connect(gateway.url)
+    async with asyncio.timeout(2):
+        while not gateway.socket.closed:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("rest", ['"result":1e999', '"error":{"message":[1]}'])
+async def test_an_answer_that_cannot_be_read_leaves_nobody_waiting(gateway, rest):
+    async with await GatewayClient.connect(gateway.url) as client:
+        call = client.call_soon("public/nothing")
+        gateway.serve_call = None
+        await gateway.socket.send_str(f'{{"id":2,{rest}}}')
+        async with asyncio.timeout(2):
+            with pytest.raises(ConnectionLost):
+                await call
+
+
+async def test_a_gateway_that_says_no_goodbye_does_not_hold_up_closing(gateway, monkeypatch):
+    monkeypatch.setattr("penstock.participants.client._FAREWELL", 0.1)
+    client = await GatewayClient.connect(gateway.url)
+
+    close = client._socket.close
+
+    async def never():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await close()
+
+    monkeypatch.setattr(client._socket, "close", never)
+    async with asyncio.timeout(2):
+        await client.close()
+    assert client._http.closed

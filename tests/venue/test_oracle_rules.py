@@ -325,7 +325,7 @@ def test_the_first_price_of_a_market_wants_only_the_own_view():
 
 
 def test_every_objection_is_a_sentence_of_its_own():
-    assert len(set(Objection)) == len(list(Objection)) == 16
+    assert len(set(Objection)) == len(list(Objection)) == 17
     assert str(Objected(Objection.NOT_FRESH, "1 at 2")) == (
         "NOT_FRESH: published too long ago, or in the future: 1 at 2"
     )

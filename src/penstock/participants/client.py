@@ -5,7 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -25,10 +25,22 @@ RECEIPTS: Final = "penstock.receipts"
 _RECEIPTS_AT_ONCE: Final = 1_000
 _LARGEST_FRAME: Final = 64 * 1024 * 1024
 """Bytes of one incoming frame; a snapshot of a whole book is a few megabytes."""
+_FAREWELL: Final = 2.0
+"""Seconds in which the other side may answer that the connection is closed."""
+_LATEST: Final = 1 << 53
+"""ms: no venue time is this late, and every one before it is an exact number to whoever reads JSON."""
+_SHOWN: Final = 60
 
 
 class ConnectionLost(ConnectionError):
     """The gateway closed the connection, or it broke; what was in flight may or may not have been sequenced."""
+
+
+def time_of(told: Any) -> int:
+    """Venue time (µs) as `public/get_time` told it. Raises ConnectionLost for all but 0 ≤ an integer < 2^53 (ms)."""
+    if type(told) is not int or not 0 <= told < _LATEST:
+        raise ConnectionLost(f"what answers is no venue: its time is {str(told)[:_SHOWN]}, wants ms, 0 to 2^53 - 1")
+    return told * 1_000
 
 
 class GatewayError(Exception):
@@ -137,21 +149,30 @@ class GatewayClient:
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
 
     @classmethod
-    async def connect(cls, url: str, receipts: ReceiptBook | None = None) -> Self:
+    async def connect(cls, url: str, receipts: ReceiptBook | None = None, *, heartbeat: float | None = None) -> Self:
         """Open a connection to `http://HOST:PORT` and read the venue's time. Raises ConnectionLost.
 
-        With `receipts` it follows the venue's receipts from where that book ends, then as they are issued.
+        With `receipts` it follows the venue's receipts from where that book ends, then as they are issued. With
+        `heartbeat` (s) the other side is asked so often whether it is there, and the connection is lost when it is not.
         """
         http = aiohttp.ClientSession()
         try:
-            socket = await http.ws_connect(url.rstrip("/") + SOCKET_PATH, max_msg_size=_LARGEST_FRAME, compress=0)
-        except (aiohttp.ClientError, OSError) as error:
+            socket = await http.ws_connect(
+                url.rstrip("/") + SOCKET_PATH, max_msg_size=_LARGEST_FRAME, compress=0, heartbeat=heartbeat
+            )
+        except BaseException as error:
             await http.close()
-            raise ConnectionLost(f"no gateway at {url}: {error}") from error
+            if isinstance(error, aiohttp.ClientError | OSError):
+                raise ConnectionLost(f"no gateway at {url}: {error}") from error
+            raise
         client = cls(http, socket, receipts)
-        await client.read_time()
-        if receipts is not None:
-            await client._follow_receipts(receipts)
+        try:
+            await client.read_time()
+            if receipts is not None:
+                await client._follow_receipts(receipts)
+        except BaseException:
+            await client.close()
+            raise
         return client
 
     async def __aenter__(self) -> Self:
@@ -167,13 +188,17 @@ class GatewayClient:
         self._lose("closed by this client")
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._socket.close()
-        await self._http.close()
+        try:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            with suppress(TimeoutError):  # who does not say goodbye is left without one
+                async with asyncio.timeout(_FAREWELL):
+                    await self._socket.close()
+        finally:
+            await self._http.close()
 
     async def read_time(self) -> int:
-        """Ask for venue time; returns µs (to the millisecond)."""
-        self._note_time(int(await self.call("public/get_time")) * 1000)
+        """Ask for venue time; returns µs (to the millisecond). Raises GatewayError or ConnectionLost."""
+        self._note_time(time_of(await self.call("public/get_time")))
         return self.venue_time
 
     def call_soon(self, method: str, params: dict[str, Any] | None = None) -> asyncio.Future[Any]:
@@ -348,16 +373,19 @@ class GatewayClient:
         self._answered.set()
 
     def _take_result(self, number: int, frame: _Incoming) -> None:
-        future = self._calls.pop(number, None)
+        future = self._calls.get(number)
         if future is None or future.done():
+            self._calls.pop(number, None)
             return
+        # It waits until its answer is read: one that cannot be read ends the connection, which answers it.
         if frame.error is None:
             future.set_result(msgspec.json.decode(frame.result))
-            return
-        details = frame.error.get("data")
-        told = details if isinstance(details, dict) else {}
-        said = [str(told[name]) if name in told else None for name in ("reason", "param", "allowed")]
-        future.set_exception(GatewayError(frame.error.get("code", 0), frame.error.get("message", ""), *said))
+        else:
+            details = frame.error.get("data")
+            told = details if isinstance(details, dict) else {}
+            said = [str(told[name]) if name in told else None for name in ("reason", "param", "allowed")]
+            future.set_exception(GatewayError(frame.error.get("code", 0), frame.error.get("message", ""), *said))
+        del self._calls[number]
 
     def _lose(self, why: str) -> None:
         if self._lost is not None:

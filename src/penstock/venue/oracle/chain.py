@@ -21,6 +21,7 @@ from penstock.venue.oracle.port import VenuePort
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock
 from penstock.venue.oracle.steps import Price
+from penstock.venue.oracle.telling import told_by
 from penstock.venue.oracle.viewing import NoView, View, own_book, settling_of
 
 YEAR: Final = 365 * 86_400.0
@@ -71,7 +72,7 @@ class Chain:
             async with asyncio.timeout(self._rules.venue_timeout):
                 time = await self._venue.time()
         except (ConnectionError, TimeoutError) as error:
-            silent = NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out")
+            silent = NoView(now, Withheld.VENUE_SILENT, told_by(error))
             return {one.terms.market: silent for one in contracts}
         if abs(time - now) > self._rules.clocks_apart * MICRO:
             apart = f"venue time is {(time - now) / MICRO:+.1f} s from this oracle's"
@@ -112,7 +113,7 @@ class Chain:
         try:
             delivery = await self._delivery(one, time)
         except (ConnectionError, TimeoutError) as error:
-            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out")
+            return NoView(now, Withheld.VENUE_SILENT, told_by(error))
         delivery.take(index, time)
         return Outlook(view, index, time, max(0.0, (one.ends() - time) / MICRO), delivery)
 
@@ -143,9 +144,9 @@ class Chain:
             marker = self._markers.setdefault(terms.market, Marker(self._rules.mark))
             mark = marker.take(outlook.index, own, 0.0, self._looked_at).value
         except (ConnectionError, TimeoutError) as error:
-            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out")
+            return NoView(now, Withheld.VENUE_SILENT, told_by(error))
         except ValueError as error:
-            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}")
+            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {told_by(error)}")
         return _view(one, outlook, outlook.expiring(mark))
 
     def _options(self, base: str, options: Sequence[tuple[Contract, Outlook]]) -> dict[int, View | NoView]:
@@ -173,9 +174,10 @@ class Chain:
 def _view(one: Contract, outlook: Outlook, mark: float) -> View | NoView:
     """The view in the contract's price units; a mark is at least one of them."""
     unit = float(one.terms.price_unit)
-    index, units = round(outlook.index / unit), max(1, round(mark / unit))
-    if not (0 < index < 1 << PRICE_BITS and units < 1 << PRICE_BITS):
+    index, units = round(outlook.index / unit), mark / unit
+    # Before it is rounded: no integer is infinite, or no number.
+    if not (0 < index < 1 << PRICE_BITS and units < (1 << PRICE_BITS) - 0.5):
         detail = f"index {outlook.index:g}, mark {mark:g}, price unit {one.terms.price_unit}"
         return NoView(outlook.view.time, Withheld.OUT_OF_RANGE, detail, outlook.view.dropped)
     settling = settling_of(outlook.delivery, outlook.time, unit)
-    return View(outlook.view.time, Price(index, units), outlook.view.dropped, settling)
+    return View(outlook.view.time, Price(index, max(1, round(units))), outlook.view.dropped, settling)

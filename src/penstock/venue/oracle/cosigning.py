@@ -41,6 +41,7 @@ class Objection(StrEnum):
     INDEX_OFF = "the index is not what this oracle sees"
     MARK_OFF = "the mark is not what this oracle sees"
     PREMIUM_OFF = "the premium is not what this oracle sees"
+    FAILED = "this oracle failed at it, in a way that nobody foresaw"
 
 
 class Objected(Exception):

@@ -66,6 +66,7 @@ class Withheld(StrEnum):
     NO_MARK = "the stated surface gives no mark"
     CLOCKS_APART = "venue time is too far from this oracle's clock"
     LATE = "the proposal waited for others until its slot was over"
+    FAILED = "this oracle failed at it, in a way that nobody foresaw"
 
 
 class Decision(Struct, frozen=True):
@@ -81,12 +82,14 @@ class Decision(Struct, frozen=True):
 
 
 class Decisions:
-    """The newest decisions and how many there were of each kind. `listener` hears every one."""
+    """The newest decisions and how many there were of each kind. `listener` hears every one; what it raises is logged,
+    the first time."""
 
     def __init__(self, listener: Callable[[Decision], object] | None = None) -> None:
         self.newest: deque[Decision] = deque(maxlen=KEPT)
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self._listener = listener
+        self._is_listener_sound = True
         self._last: dict[tuple[str, Outcome], tuple[str, tuple[Dropped, ...]]] = {}
         self._withheld: dict[str, tuple[int, int]] = {}
 
@@ -114,7 +117,15 @@ class Decisions:
         )  # fmt: skip
         self._last[kind] = said
         if self._listener is not None:
-            self._listener(decision)
+            self._tell(self._listener, decision)
+
+    def _tell(self, listener: Callable[[Decision], object], decision: Decision) -> None:
+        try:
+            listener(decision)
+        except Exception:  # who listens has no part in deciding
+            if self._is_listener_sound:
+                log.exception("whoever hears the decisions failed; said once")
+            self._is_listener_sound = False
 
     def _level(self, decision: Decision, kind: tuple[str, Outcome], said: tuple[str, tuple[Dropped, ...]]) -> int:
         if decision.outcome in _AS_WISHED or decision.reason == CROSSED or self._last.get(kind) == said:

@@ -6,10 +6,12 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import CONTENT_ENCODING
 
 from penstock.protocol.signing import SIGNATURE
 from penstock.venue.oracle.cosigning import MOST_PROPOSAL, Objected, Objection
 from penstock.venue.oracle.oracle import Oracle, PeerFailed
+from penstock.venue.oracle.telling import told_by
 
 PROPOSALS: Final = "/proposals"
 STATUS: Final = "/status"
@@ -50,15 +52,18 @@ class Endpoint:
         await self._runner.cleanup()
 
     async def _propose(self, request: web.Request) -> web.Response:
+        coded = [coding for coding in request.headers.getall(CONTENT_ENCODING, ()) if coding.lower() != "identity"]
+        if coded:
+            return _refuse(415, Objection.NOT_A_PROPOSAL.name, "Content-Encoding: wants none, or identity")
         try:
             envelope = await asyncio.wait_for(request.read(), BODY_TIME)
         except web.HTTPRequestEntityTooLarge:
             return _refuse(413, Objection.NOT_A_PROPOSAL.name, f"over {MOST_PROPOSAL} bytes")
         except TimeoutError:
             return _refuse(408, Objection.NOT_A_PROPOSAL.name, f"the body took over {BODY_TIME:.0f} s")
-        except ConnectionError as error:
-            # It has what it needs from others, and left.
-            return _refuse(400, Objection.NOT_A_PROPOSAL.name, str(error))
+        except (ConnectionError, web.RequestPayloadError) as error:
+            # It has what it needs from others, and left; or its body is none.
+            return _refuse(400, Objection.NOT_A_PROPOSAL.name, told_by(error))
         try:
             signature = await self._oracle.cosign(envelope)
         except Objected as objected:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -26,6 +27,7 @@ from penstock.venue.oracle.room import Room
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock, Source, wall_clock
 from penstock.venue.oracle.steps import Price, price_record
+from penstock.venue.oracle.telling import printable, told_by
 from penstock.venue.oracle.turns import Turns
 from penstock.venue.oracle.viewing import NoView, View, Viewer
 
@@ -105,13 +107,16 @@ class Oracle:
         self._under_way: set[int] = set()
         self._held: set[int] = set()
         self._knows_listing = False
+        self._has_begun = False
+        self._failures: set[tuple[str, str, int]] = set()
 
     async def run(self) -> None:
         """Look, propose and send until cancelled. Whatever sources, peers and venue do, it goes on."""
+        room, self._has_begun = Room(self.rules.at_once), False
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_looking(), name="oracle views")
-            tasks.create_task(self._keep_listing(), name="oracle listing")
-            tasks.create_task(self._take_turns(tasks), name="oracle turns")
+            tasks.create_task(self._keep("looking", self._look_again), name="oracle views")
+            tasks.create_task(self._keep("listing", self._list_again), name="oracle listing")
+            tasks.create_task(self._keep("turns", lambda: self._take_turn(tasks, room)), name="oracle turns")
 
     async def look(self) -> None:
         """Take a new view of every market."""
@@ -128,7 +133,7 @@ class Oracle:
                 ends = dict(zip(self._ends.terms, [await self._venue.ends(terms) for terms in perpetuals], strict=True))
                 time = await self._venue.time()
         except (ConnectionError, TimeoutError) as error:
-            self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, f"listing: {str(error) or 'timed out'}")
+            self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, f"listing: {told_by(error)}")
             return
         self._take_ends(ends)
         found, ignored = self._contracts.take(told, unread, time)
@@ -151,21 +156,14 @@ class Oracle:
     async def cosign(self, envelope: bytes) -> bytes:
         """This oracle's signature (85 bytes) under another's proposal. Raises Objected."""
         try:
-            proposal = self._cosigner.read(envelope)
-            try:
-                async with asyncio.timeout(self.rules.venue_timeout):
-                    committed = await self._committed(proposal.terms)
-                    time = await self._venue.time()
-            except (ConnectionError, TimeoutError) as error:
-                detail = str(error) or "timed out"
-                raise Objected(Objection.VENUE_SILENT, detail, proposal.terms.name, proposal.price) from error
-            self._cosigner.judge(proposal, time, committed, self._view(proposal.terms))
-            signature = self._cosigner.sign(proposal)
+            return await self._cosign(envelope)
         except Objected as objected:
             self._say(objected.market, Outcome.OBJECTED, objected.objection.name, objected.detail, price=objected.price)
             raise
-        self._say(proposal.terms.name, Outcome.COSIGNED, price=proposal.price)
-        return signature
+        except Exception as error:  # whatever a proposal and the venue bring out: it is not signed, and that is said
+            detail = self._log_failure("cosigning", error)
+            self._say("", Outcome.OBJECTED, Objection.FAILED.name, detail)
+            raise Objected(Objection.FAILED, detail) from error
 
     async def propose(self, terms: MarketTerms, time: int) -> None:
         """Propose the next price of a market at venue time `time` (µs), and send it if a quorum signs."""
@@ -177,7 +175,7 @@ class Oracle:
             async with asyncio.timeout(self.rules.venue_timeout):
                 committed = await self._committed(terms)
         except (ConnectionError, TimeoutError) as error:
-            self._say(terms.name, Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
+            self._say(terms.name, Outcome.WITHHELD, Withheld.VENUE_SILENT.name, told_by(error))
             return
         step = step_towards(view.price, committed, terms, self.rules, view.settling)
         if isinstance(step, Withheld):
@@ -198,44 +196,64 @@ class Oracle:
             "decisions": [msgspec.to_builtins(decision) for decision in list(self.decisions.newest)[-SHOWN:]],
         }
 
-    async def _keep_looking(self) -> None:
-        while True:
-            began = asyncio.get_running_loop().time()
-            await self.look()
-            spent = asyncio.get_running_loop().time() - began
-            await asyncio.sleep(max(self.rules.view_every - spent, _LEAST_SLEEP))
+    async def _keep(self, what: str, step: Callable[[], Awaitable[float]]) -> None:
+        """Take a step for ever, each as long (s) after the last as that one says.
 
-    async def _keep_listing(self) -> None:
-        while True:
-            await self.take_up()
-            known = self._knows_listing
-            await asyncio.sleep(self.rules.list_every if known else min(self.rules.list_every, self.rules.view_every))
-
-    async def _take_turns(self, tasks: asyncio.TaskGroup) -> None:
-        room, begun = Room(self.rules.at_once), False
+        The outermost of a loop: what was not foreseen in a step is said and logged, and costs that step and a pause.
+        """
         while True:
             try:
-                async with asyncio.timeout(self.rules.venue_timeout):
-                    time = await self._venue.time()
-            except (ConnectionError, TimeoutError) as error:
-                self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, str(error) or "timed out")
-                await asyncio.sleep(self.rules.every)
-                continue
-            self._drop((), time)
-            if not begun:
-                # In the slot that goes on, it would be every oracle's turn at once.
-                self._tried |= {terms.market: self._turns.slot(terms, time) for terms in self._markets.values()}
-                begun = True
-            busy = self._unstated | self._under_way
-            turns = [terms for terms in self._markets.values() if terms.market not in busy]
-            for terms in turns:
-                if self._is_mine(terms, time):
-                    self._tried[terms.market] = self._turns.slot(terms, time)
-                    self._under_way.add(terms.market)
-                    tasks.create_task(self._propose_soon(terms, time, room), name="oracle proposal")
-            waits = [self._next_turn(terms, time) - time for terms in turns]
-            wait = min([*waits, self.rules.slot_us() // _LOOKS_IN_A_SLOT]) / MICRO
-            await asyncio.sleep(max(wait, _LEAST_SLEEP))
+                pause = await step()
+            except Exception as error:
+                self._fail("", what, error)
+                pause = self.rules.every
+            await asyncio.sleep(max(pause, _LEAST_SLEEP))
+
+    async def _look_again(self) -> float:
+        began = asyncio.get_running_loop().time()
+        await self.look()
+        return self.rules.view_every - (asyncio.get_running_loop().time() - began)
+
+    async def _list_again(self) -> float:
+        await self.take_up()
+        return self.rules.list_every if self._knows_listing else min(self.rules.list_every, self.rules.view_every)
+
+    async def _take_turn(self, tasks: asyncio.TaskGroup, room: Room) -> float:
+        """Begin the proposals that it is time for. Gives when it may be time for others (s)."""
+        try:
+            async with asyncio.timeout(self.rules.venue_timeout):
+                time = await self._venue.time()
+        except (ConnectionError, TimeoutError) as error:
+            self._say("", Outcome.WITHHELD, Withheld.VENUE_SILENT.name, told_by(error))
+            return self.rules.every
+        self._drop((), time)
+        if not self._has_begun:
+            # In the slot that goes on, it would be every oracle's turn at once.
+            self._tried |= {terms.market: self._turns.slot(terms, time) for terms in self._markets.values()}
+            self._has_begun = True
+        busy = self._unstated | self._under_way
+        turns = [terms for terms in self._markets.values() if terms.market not in busy]
+        for terms in turns:
+            if self._is_mine(terms, time):
+                self._tried[terms.market] = self._turns.slot(terms, time)
+                self._under_way.add(terms.market)
+                tasks.create_task(self._propose_soon(terms, time, room), name="oracle proposal")
+        waits = [self._next_turn(terms, time) - time for terms in turns]
+        return min([*waits, self.rules.slot_us() // _LOOKS_IN_A_SLOT]) / MICRO
+
+    async def _cosign(self, envelope: bytes) -> bytes:
+        proposal = self._cosigner.read(envelope)
+        try:
+            async with asyncio.timeout(self.rules.venue_timeout):
+                committed = await self._committed(proposal.terms)
+                time = await self._venue.time()
+        except (ConnectionError, TimeoutError) as error:
+            detail = told_by(error)
+            raise Objected(Objection.VENUE_SILENT, detail, proposal.terms.name, proposal.price) from error
+        self._cosigner.judge(proposal, time, committed, self._view(proposal.terms))
+        signature = self._cosigner.sign(proposal)
+        self._say(proposal.terms.name, Outcome.COSIGNED, price=proposal.price)
+        return signature
 
     async def _committed(self, terms: MarketTerms) -> Price:
         """The venue's price of a market; notes whether anybody holds it."""
@@ -259,6 +277,8 @@ class Oracle:
                     self._say(terms.name, Outcome.WITHHELD, Withheld.LATE.name)
                 elif terms.market in self._markets:
                     await self.propose(terms, time)
+        except Exception as error:  # as in `_keep`: it costs this proposal
+            self._fail(terms.name, "proposing", error)
         finally:
             self._under_way.discard(terms.market)
 
@@ -347,7 +367,7 @@ class Oracle:
             async with asyncio.timeout(self.rules.venue_timeout):
                 reasons = await self._venue.submit(envelope)
         except (ConnectionError, TimeoutError) as error:
-            detail = f"sent, outcome unknown: {error}"
+            detail = f"sent, outcome unknown: {told_by(error)}"
             self._say(terms.name, Outcome.WITHHELD, Withheld.VENUE_SILENT.name, detail, price=price)
             return
         outcome = Outcome.REFUSED if reasons else Outcome.PUBLISHED
@@ -388,6 +408,8 @@ class Oracle:
             return peer, failed
         except TimeoutError:
             return peer, PeerFailed("TIMED_OUT")
+        except Exception as error:  # one peer must not cost a proposal that the others may sign
+            return peer, PeerFailed("FAILED", self._log_failure("asking a peer", error))
         return peer, signature
 
     def _check(self, signature: bytes, digest: bytes) -> None:
@@ -402,7 +424,19 @@ class Oracle:
             raise PeerFailed("BAD_SIGNATURE", f"of 0x{signer.hex()}, which is no other oracle")
 
     def _say(self, market: str, outcome: Outcome, reason: str = "", detail: str = "", **more: Any) -> None:
-        self.decisions.add(Decision(self._clock(), market, outcome, reason, detail, **more))
+        self.decisions.add(Decision(self._clock(), market, outcome, printable(reason), printable(detail), **more))
+
+    def _fail(self, market: str, what: str, error: Exception) -> None:
+        self._say(market, Outcome.WITHHELD, Withheld.FAILED.name, self._log_failure(what, error))
+
+    def _log_failure(self, what: str, error: Exception) -> str:
+        """Log where an error came from, once a place; gives it as a text."""
+        frame = list(traceback.walk_tb(error.__traceback__))[-1:]
+        place = next(((one.f_code.co_filename, line) for one, line in frame), ("", 0))
+        if (what, *place) not in self._failures:
+            self._failures.add((what, *place))
+            log.error("%s failed; said once for each place in the code", what, exc_info=error)
+        return f"{what}: {printable(type(error).__name__)}: {told_by(error)}"
 
     def _shown_view(self, terms: MarketTerms) -> dict[str, Any]:
         view = self.views.get(terms.market)

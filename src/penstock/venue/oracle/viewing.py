@@ -18,8 +18,10 @@ from penstock.venue.oracle.port import Seen, VenuePort
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Clock, Quote, Source
 from penstock.venue.oracle.steps import NOT_SETTLING, Price, Settling
+from penstock.venue.oracle.telling import printable, told_by
 
 _SHOWN: Final = 200
+_TIMES: Final = 1 << 63
 
 
 class View(Struct, frozen=True):
@@ -68,26 +70,37 @@ class Viewer:
 
     async def look(self) -> View | NoView:
         """Ask every source and the venue, once. Never raises for what they say or do not say."""
-        answers = await asyncio.gather(*(self._ask(source) for source in self._sources))
+        asked = [(source.name, source.weight, source) for source in self._sources]
+        answers = await asyncio.gather(*(self._ask(name, source) for name, _, source in asked))
         now = self._clock()
-        heard = list(zip(self._sources, answers, strict=True))
         quotes = [
-            Constituent(source.name, quote.bid, quote.ask, (now - quote.time_us) / MICRO, source.weight)
-            for source, quote in heard
+            Constituent(name, quote.bid, quote.ask, (now - quote.time_us) / MICRO, weight)
+            for (name, weight, _), quote in zip(asked, answers, strict=True)
             if quote is not None
         ]
-        index = take_index(quotes, self._rules.index, [source.name for source, quote in heard if quote is None])
+        heard = {quote.name for quote in quotes}
+        silent = [name for name, _, _ in asked if name not in heard]
+        try:
+            index = take_index(quotes, self._rules.index, silent)
+        except OverflowError as error:
+            return NoView(now, Withheld.OUT_OF_RANGE, f"index: {told_by(error)}")
         if isinstance(index, NoIndex):
             return NoView(now, Withheld.NO_INDEX, index.reason, index.dropped)
+        if not index.value / self._unit < 1 << PRICE_BITS:
+            # Before the averages hear of it.
+            detail = f"index {index.value:g}, price unit {self._terms.price_unit}"
+            return NoView(now, Withheld.OUT_OF_RANGE, detail, index.dropped)
         try:
             async with asyncio.timeout(self._rules.venue_timeout):
                 seen = await self._venue.look(self._terms)
                 time = await self._venue.time() if self._terms.expiry else 0
             return self._conclude(index, seen, now, time)
         except (ConnectionError, TimeoutError) as error:
-            return NoView(now, Withheld.VENUE_SILENT, str(error) or "timed out", index.dropped)
+            return NoView(now, Withheld.VENUE_SILENT, told_by(error), index.dropped)
         except ValueError as error:
-            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {error}", index.dropped)
+            return NoView(now, Withheld.VENUE_SILENT, f"no sensible book: {told_by(error)}", index.dropped)
+        except OverflowError as error:
+            return NoView(now, Withheld.OUT_OF_RANGE, f"index {index.value:g}: {told_by(error)}", index.dropped)
 
     def _conclude(self, index: Index, seen: Seen, now: int, time: int) -> View | NoView:
         # A clock set back must not stop the averages: they stand still until it is past where it was.
@@ -113,17 +126,28 @@ class Viewer:
         self._delivery.take(index, time)
         return self._delivery.expected(mark, time), settling_of(self._delivery, time, self._unit)
 
-    async def _ask(self, source: Source) -> Quote | None:
-        self.silences.pop(source.name, None)
+    async def _ask(self, name: str, source: Source) -> Quote | None:
+        """What a source says, in plain numbers, its time one of 64 bits; None for whatever else it does."""
+        self.silences.pop(name, None)
         try:
             async with asyncio.timeout(self._rules.source_timeout):
                 quote = await source.quote(self._terms.base)
-            if quote is not None:
-                return Quote(float(quote.bid), float(quote.ask), int(quote.time_us))
-            self.silences[source.name] = f"has no price of {self._terms.base}"
+            if quote is None:
+                self.silences[name] = f"has no price of {self._terms.base}"
+                return None
+            plain = Quote(float(quote.bid), float(quote.ask), int(quote.time_us))
+            if not -_TIMES <= plain.time_us < _TIMES:
+                raise ValueError("time_us is out of range, wants -2^63 to 2^63 - 1")
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self.silences[name] = f"{type(error).__name__}: its own doing"
+            return None
         except Exception as error:  # a source is a stranger's code: whatever it does, it is silent and says so
-            self.silences[source.name] = f"{type(error).__name__}: {error}"[:_SHOWN]
-        return None
+            self.silences[name] = printable(f"{type(error).__name__}: {told_by(error)}", _SHOWN)
+            return None
+        return plain
 
 
 def settling_of(delivery: Delivery, time: int, unit: float) -> Settling:
