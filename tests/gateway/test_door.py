@@ -8,8 +8,8 @@ import sys
 import aiohttp
 import pytest
 
+from penstock.venue.door import LEAST, RESERVE, Door
 from penstock.venue.gateway.app import GatewayLimits
-from penstock.venue.gateway.door import LEAST, RESERVE, Door
 from venue.harness import connected, running
 
 
@@ -76,7 +76,7 @@ async def test_whoever_asks_nothing_for_the_idle_time_has_to_leave(tmp_path, sen
 def test_places_stay_below_what_the_system_allows():
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
-        "from penstock.venue.gateway.door import Door; print(Door(2_048, 1.0).places)"
+        "from penstock.venue.door import Door; print(Door(2_048, 1.0).places)"
     )
 
     def places(soft, hard):
@@ -86,7 +86,7 @@ def test_places_stay_below_what_the_system_allows():
 
     assert places(1_024, 8_192).stdout == "2048\n", "the soft limit is raised"
     assert places(1_024, 1_024).stdout == f"{1_024 - RESERVE}\n"
-    assert "open files are limited to 300: a node wants at least 320 (ulimit -n)" in places(300, 300).stderr
+    assert "open files are limited to 300: a server wants at least 320 (ulimit -n)" in places(300, 300).stderr
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP"])

@@ -17,14 +17,14 @@ from penstock.simulation import oracle_run
 from penstock.simulation.oracle_run import GatewayVenue
 from penstock.venue.oracle.cosigning import Objected
 from penstock.venue.oracle.decisions import Decision, Decisions, Outcome, Withheld
-from penstock.venue.oracle.endpoint import Endpoint, ask_status
+from penstock.venue.oracle.endpoint import MOST_CONNECTIONS, Endpoint, ask_status
 from penstock.venue.oracle.oracle import Oracle
 from penstock.venue.oracle.rules import OracleRules
 from penstock.venue.oracle.sources import Quote, wall_clock
 from penstock.venue.oracle.telling import MOST_TOLD, printable, told_by
 from penstock.venue.oracle.viewing import NoView, Viewer
 
-from .oracles import GENESIS, KEYS, RULES, SEPARATOR, TERMS, UNITS, USD, Told, told
+from .oracles import GENESIS, KEYS, RULES, SEPARATOR, TERMS, UNITS, USD, Told, quorum, told
 
 HUGE = "1" + "0" * 400
 BOOK = {"index_price": USD, "mark_price": USD, "bids": [], "asks": [], "last_price": None, "open_interest": 0}
@@ -300,7 +300,7 @@ class Broken:
 
     def __getattr__(self, name):
         async def fail(*_):
-            raise LookupError(f"{name} \ud800")
+            raise LookupError(f"no {name}")
 
         return fail
 
@@ -312,7 +312,7 @@ async def test_what_nobody_foresaw_is_said_and_logged_once_and_every_loop_goes_o
             assert not task.done()
     said = {one.detail for one in oracle.decisions.newest if one.reason == "FAILED"}
     assert said == {
-        "looking: LookupError: look ?", "listing: LookupError: ends ?", "turns: LookupError: time ?"
+        "looking: LookupError: no look", "listing: LookupError: no ends", "turns: LookupError: no time"
     }  # fmt: skip
     assert sorted(record.getMessage().split()[0] for record in caplog.records) == ["listing", "looking", "turns"]
     assert all(record.exc_info for record in caplog.records)
@@ -337,7 +337,7 @@ async def test_a_peer_that_fails_in_a_way_nobody_foresaw_is_a_peer_that_failed()
 async def test_a_proposal_at_which_this_oracle_fails_is_objected_to_by_name():
     oracle = Oracle(KEYS[0], GENESIS, told(), Broken(), rules=RULES)
     at = oracle._turns.begins(KEYS[1].address, TERMS, 10)
-    with pytest.raises(Objected, match=r"FAILED: .*cosigning: LookupError: look \?"):
+    with pytest.raises(Objected, match="FAILED: .*cosigning: LookupError: no look"):
         await oracle.cosign(seal(SEPARATOR, PublishPrice(0, at, UNITS, UNITS), [KEYS[1]]))
     assert oracle.decisions.count(Outcome.OBJECTED, "FAILED") == 1
 
@@ -384,3 +384,14 @@ async def test_a_body_that_is_none_is_refused():
     assert status.startswith(b"HTTP/1.1 4"), "no fault of this side"
     writer.close()
     await endpoint.stop()
+
+
+async def test_connections_that_ask_nothing_give_way_to_a_peer(tmp_path):
+    async with quorum(tmp_path, start=False) as q, aiohttp.ClientSession() as http:
+        url = q.seats[0].endpoint.url
+        host, port = url.removeprefix("http://").split(":")
+        crowd = [await asyncio.open_connection(host, int(port)) for _ in range(MOST_CONNECTIONS + 20)]
+        async with http.get(url + "/status") as answer:
+            assert answer.status == 200
+        for _, writer in crowd:
+            writer.close()

@@ -9,10 +9,10 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from penstock.protocol.quantities import MAX_ENVELOPE
+from penstock.venue.door import Door
 from penstock.venue.feed import PATH, Feed
 from penstock.venue.gateway import signed
 from penstock.venue.gateway.consumer import MOST_BYTES, MOST_MESSAGES, Consumer
-from penstock.venue.gateway.door import Door
 from penstock.venue.gateway.pages import Pages
 from penstock.venue.gateway.rpc import INVALID_REQUEST, PARSE_ERROR, Rpc, RpcError
 from penstock.venue.gateway.strict_json import JsonRefusal, parse
@@ -86,8 +86,7 @@ class Gateway:
         """Listen; port 0 takes a free one. Returns the URL."""
         await self._runner.setup()
         assert self._runner.server is not None, "set up"
-        found, port = await self._door.open(self._runner.server, host, port)
-        self.url = f"http://[{found}]:{port}/" if ":" in found else f"http://{found}:{port}/"
+        self.url = await self._door.open(self._runner.server, host, port) + "/"
         return self.url
 
     async def stop(self) -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING
 
 from penstock.protocol.signing import SIGNATURE
+from penstock.venue.door import Door
 from penstock.venue.oracle.cosigning import MOST_PROPOSAL, Objected, Objection
 from penstock.venue.oracle.oracle import Oracle, PeerFailed
 from penstock.venue.oracle.telling import told_by
@@ -16,6 +17,8 @@ from penstock.venue.oracle.telling import told_by
 PROPOSALS: Final = "/proposals"
 STATUS: Final = "/status"
 BODY_TIME: Final = 2.0
+MOST_CONNECTIONS: Final = 256
+IDLE_TIME: Final = 30.0
 _MOST_ANSWER: Final = 4_096
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _encode: Final = msgspec.json.Encoder().encode
@@ -34,21 +37,21 @@ class Endpoint:
     def __init__(self, oracle: Oracle) -> None:
         self.url = ""
         self._oracle = oracle
-        application = web.Application(client_max_size=MOST_PROPOSAL)
+        self._door = Door(MOST_CONNECTIONS, IDLE_TIME)
+        application = web.Application(client_max_size=MOST_PROPOSAL, middlewares=[self._door.attend])
         application.add_routes([web.post(PROPOSALS, self._propose), web.get(STATUS, self._status)])
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     async def start(self, host: str, port: int) -> str:
         """Listen; port 0 takes a free one. Returns the URL."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        address = self._runner.addresses[0]
-        name = f"[{address[0]}]" if ":" in address[0] else address[0]
-        self.url = f"http://{name}:{address[1]}"
+        assert self._runner.server is not None, "set up"
+        self.url = await self._door.open(self._runner.server, host, port)
         return self.url
 
     async def stop(self) -> None:
         """Stop listening."""
+        await self._door.close()
         await self._runner.cleanup()
 
     async def _propose(self, request: web.Request) -> web.Response:

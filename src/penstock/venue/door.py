@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 RESERVE: Final = 256
 """Descriptors left to the journal, batches, snapshots, the chain and the page."""
 LEAST: Final = 64
-"""With fewer places than this a node does not start."""
+"""With fewer places than this there is no door."""
 SWEEP: Final = 1.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,7 +41,7 @@ class Door:
         self.places = min(connections, open_files(connections + RESERVE) - RESERVE)
         if self.places < LEAST:
             found, wanted = self.places + RESERVE, LEAST + RESERVE
-            raise ValueError(f"open files are limited to {found}: a node wants at least {wanted} (ulimit -n)")
+            raise ValueError(f"open files are limited to {found}: a server wants at least {wanted} (ulimit -n)")
         self.turned_away = 0
         self._idle_time = idle_time
         self._server: web.Server | None = None
@@ -50,14 +50,14 @@ class Door:
         self._idle: dict[asyncio.Protocol, float] = {}
         """Since when on the loop's clock each has asked nothing, oldest first."""
 
-    async def open(self, server: web.Server, host: str, port: int) -> tuple[str, int]:
-        """Listen for a server; port 0 takes a free one. Returns where."""
+    async def open(self, server: web.Server, host: str, port: int) -> str:
+        """Listen for a server; port 0 takes a free one. Returns the URL, without a slash at its end."""
         self._server = server
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(self._enter, host, port)
-        self._sweeping = asyncio.create_task(self._sweep(), name="gateway door")
-        address = self._listening.sockets[0].getsockname()
-        return address[0], address[1]
+        self._sweeping = asyncio.create_task(self._sweep(), name="door")
+        host, port = self._listening.sockets[0].getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def close(self) -> None:
         """Let nobody in any more; who is inside stays."""
@@ -81,7 +81,7 @@ class Door:
         if len(self._server.connections) >= self.places and not self._let_one_go():
             self.turned_away += 1
             if self.turned_away & (self.turned_away - 1) == 0:
-                log.warning("gateway: %d connections turned away: all %d are served", self.turned_away, self.places)
+                log.warning("%d connections turned away: all %d are served", self.turned_away, self.places)
             return _TurnedAway()
         protocol = self._server()
         self._idle[protocol] = asyncio.get_running_loop().time()
