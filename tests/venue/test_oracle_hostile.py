@@ -337,7 +337,7 @@ async def test_a_peer_that_fails_in_a_way_nobody_foresaw_is_a_peer_that_failed()
 async def test_a_proposal_at_which_this_oracle_fails_is_objected_to_by_name():
     oracle = Oracle(KEYS[0], GENESIS, told(), Broken(), rules=RULES)
     at = oracle._turns.begins(KEYS[1].address, TERMS, 10)
-    with pytest.raises(Objected, match="FAILED: .*cosigning: LookupError: no look"):
+    with pytest.raises(Objected, match=r"FAILED: .*cosigning: LookupError: no look"):
         await oracle.cosign(seal(SEPARATOR, PublishPrice(0, at, UNITS, UNITS), [KEYS[1]]))
     assert oracle.decisions.count(Outcome.OBJECTED, "FAILED") == 1
 
