@@ -103,15 +103,20 @@ def test_long_options_are_closed_last_and_near_their_mark():
     assert world.size(2, CALL_MARKET) == 10 * WHOLE
 
 
-def test_a_loss_at_expiry_is_booked_at_once_and_where_it_arose():
-    world = chain(cash=3_000 * MICRO)
-    world.deposit(2, 100_000 * MICRO)
+def rise_to_the_end(world):
+    """Subaccount 1 is short a future, and a scrap of the perpetual; the future's index rises by 8 % in its window."""
     trade(world, FUTURE_MARKET, 2, 1, INDEX)
     trade(world, 0, 2, 1, INDEX, 100)
     world.time = SOON * MICRO - SETTLEMENT_WINDOW
     for step in range(1, 9):
         world.price(INDEX + step * 10_000, market=FUTURE_MARKET)
     world.time = SOON * MICRO
+
+
+def test_a_loss_at_expiry_is_booked_at_once_and_where_it_arose():
+    world = chain(cash=3_000 * MICRO)
+    world.deposit(2, 100_000 * MICRO)
+    rise_to_the_end(world)
     world.price(INDEX)
     world.expire(FUTURE_MARKET)
     covered = world.close(1, FUTURE_MARKET)[1]
@@ -126,12 +131,7 @@ def test_a_loss_at_expiry_is_booked_at_once_and_where_it_arose():
 
 def test_a_loss_that_other_positions_outweigh_is_not_covered():
     world = chain()
-    trade(world, FUTURE_MARKET, 2, 1, INDEX)
-    trade(world, 0, 2, 1, INDEX, 100)
-    world.time = SOON * MICRO - SETTLEMENT_WINDOW
-    for step in range(1, 9):
-        world.price(INDEX + step * 10_000, market=FUTURE_MARKET)
-    world.time = SOON * MICRO
+    rise_to_the_end(world)
     world.expire(FUTURE_MARKET)
     assert len(world.close(1, FUTURE_MARKET)) == 1
     assert world.account(1).cash > 0

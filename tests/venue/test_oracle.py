@@ -6,7 +6,6 @@ an outlier, all but one source down, wrong decimals, and a proposer that dies.
 
 import asyncio
 import math
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -23,6 +22,7 @@ from penstock.venue.oracle.endpoint import ask_status
 from penstock.venue.oracle.oracle import Oracle, PeerFailed
 from penstock.venue.oracle.sources import Quote, wall_clock
 
+from .loopback import serving
 from .oracles import (
     GENESIS,
     KEYS,
@@ -38,18 +38,9 @@ from .oracles import (
 )
 
 
-@asynccontextmanager
-async def impostor(answer):
+def impostor(answer):
     """A server that is no oracle; gives its URL."""
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    return serving("*", "/{path:.*}", answer)
 
 
 async def test_two_of_three_publish_what_they_see_in_turn_and_sign_in_ascending_order(tmp_path):

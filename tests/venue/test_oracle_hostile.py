@@ -24,6 +24,7 @@ from penstock.venue.oracle.sources import Quote, wall_clock
 from penstock.venue.oracle.telling import MOST_TOLD, printable, told_by
 from penstock.venue.oracle.viewing import NoView, Viewer
 
+from .loopback import serving
 from .oracles import GENESIS, KEYS, RULES, SEPARATOR, TERMS, UNITS, USD, Told, quorum, told
 
 HUGE = "1" + "0" * 400
@@ -74,16 +75,8 @@ class Answers:
 async def answers():
     """The gateway, listening on loopback."""
     found = Answers()
-    application = web.Application()
-    application.add_routes([web.get("/ws/api/v2", found.serve)])
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving("GET", "/ws/api/v2", found.serve) as found.url:
         yield found
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

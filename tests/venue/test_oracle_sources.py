@@ -22,6 +22,7 @@ from penstock.venue.oracle.steps import Price
 from penstock.venue.oracle.viewing import NoView, Viewer
 
 from .harness import running
+from .loopback import serving
 from .oracles import TERMS, Told
 
 MARKET = {
@@ -61,16 +62,8 @@ class Bitstamp:
 async def bitstamp():
     """The stand-in, listening on loopback."""
     found = Bitstamp()
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", found.answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving("*", "/{path:.*}", found.answer) as found.url:
         yield found
-    finally:
-        await runner.cleanup()
 
 
 async def test_an_exchange_says_its_best_levels_and_when():
